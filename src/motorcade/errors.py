@@ -1,0 +1,134 @@
+"""The error tree: every error says who is at fault and carries a stable code.
+
+Codes are part of the public interface: they stand in API answers (RFC 9457 ``type``), in quarantine
+entries and in ``motorcade decode`` output. ``docs/errors.md`` lists them and is tested against this file.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+__all__ = [
+    "MotorcadeError",
+    "PeerError",
+    "FrameError",
+    "MessageError",
+    "CallerError",
+    "Invalid",
+    "Unauthorized",
+    "Forbidden",
+    "NotFound",
+    "Conflict",
+    "CapacityError",
+    "DependencyError",
+    "CorruptionError",
+]
+
+
+class MotorcadeError(Exception):
+    """Base of every error this platform raises on purpose; anything else is our bug."""
+
+    code: ClassVar[str] = "error"
+    status: ClassVar[int] = 500
+    title: ClassVar[str] = "Motorcade could not do what was asked"
+
+    def __init__(self, detail: str, **facts: Any) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.facts = facts
+
+
+class PeerError(MotorcadeError):
+    """A vehicle or peer platform broke its standard; only that peer pays for it."""
+
+    code = "peer"
+    status = 400
+    title = "A peer broke its protocol"
+
+
+class FrameError(PeerError):
+    """Bytes that cannot be cut into a frame: start, length or checksum is wrong."""
+
+    code = "peer.frame"
+    title = "A frame could not be read"
+
+
+class MessageError(PeerError):
+    """A well-formed frame whose content breaks the standard."""
+
+    code = "peer.message"
+    title = "A message could not be read"
+
+
+class CallerError(MotorcadeError):
+    """The person or program calling asked for something that cannot be; the detail says what to do."""
+
+    code = "caller"
+    status = 400
+    title = "The request cannot be served"
+
+
+class Invalid(CallerError):
+    """A value is malformed or out of range."""
+
+    code = "caller.invalid"
+    title = "A value is not valid"
+
+
+class Unauthorized(CallerError):
+    """No credentials, or credentials nobody knows."""
+
+    code = "caller.unauthorized"
+    status = 401
+    title = "Credentials are missing or unknown"
+
+
+class Forbidden(CallerError):
+    """The caller is known, and may not do this."""
+
+    code = "caller.forbidden"
+    status = 403
+    title = "This key may not do that"
+
+
+class NotFound(CallerError):
+    """There is no such thing, or none that the caller may know of."""
+
+    code = "caller.not_found"
+    status = 404
+    title = "No such thing"
+
+
+class Conflict(CallerError):
+    """The thing exists already, or is held by someone else."""
+
+    code = "caller.conflict"
+    status = 409
+    title = "It exists already"
+
+
+class CapacityError(MotorcadeError):
+    """A limit of ``limits.py`` is reached; try again after ``retry_after_s`` seconds."""
+
+    code = "capacity"
+    status = 429
+    title = "A limit is reached"
+
+    def __init__(self, detail: str, retry_after_s: float = 1.0, **facts: Any) -> None:
+        super().__init__(detail, **facts)
+        self.retry_after_s = retry_after_s
+
+
+class DependencyError(MotorcadeError):
+    """An engine (NATS, PostgreSQL, the disk) does not answer; the same call may succeed later."""
+
+    code = "dependency"
+    status = 503
+    title = "An engine does not answer"
+
+
+class CorruptionError(MotorcadeError):
+    """Stored data contradicts itself; nothing is guessed, a person has to look."""
+
+    code = "corruption"
+    title = "Stored data is damaged"
