@@ -1,7 +1,8 @@
 """The error tree: every error says who is at fault and carries a stable code.
 
-Codes are part of the public interface: they stand in API answers (RFC 9457 ``type``), in quarantine
-entries and in ``motorcade decode`` output. ``docs/errors.md`` lists them and is tested against this file.
+Codes are part of the public interface: they stand in API answers (RFC 9457 ``type``), in
+quarantine entries and in ``motorcade decode`` output. ``docs/errors.md`` lists them and is tested
+against this file.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ class MessageError(PeerError):
 
 
 class CallerError(MotorcadeError):
-    """The person or program calling asked for something that cannot be; the detail says what to do."""
+    """The caller asked for something that cannot be; the detail says what to do."""
 
     code = "caller"
     status = 400

@@ -10,11 +10,11 @@ from typing import Final
 
 # ── log ──────────────────────────────────────────────────────────────────────────────────────────
 LOG_MESSAGE_BYTES_MAX: Final = 1 << 20
-"""One appended message. NATS refuses above its max_payload (we start it with 8 MiB); 1 MiB keeps the
-fsync of one message near a millisecond. At the bound: the batch is split by rows."""
+"""One appended message. NATS refuses above its max_payload (we start it with 8 MiB); 1 MiB keeps
+the fsync of one message near a millisecond. At the bound: the batch is split by rows."""
 
 LOG_APPENDS_IN_FLIGHT_MAX: Final = 32
-"""Appends a process may await at once. At the bound: ``append`` waits, so sockets are read slower."""
+"""Appends a process may await at once. At the bound: ``append`` waits, sockets are read slower."""
 
 # ── gateway ──────────────────────────────────────────────────────────────────────────────────────
 FRAME_BYTES_MAX: Final = 65_531 + 25

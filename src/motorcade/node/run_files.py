@@ -1,0 +1,142 @@
+"""Files under ``<data>/run``: who holds the data directory, and what each role says of itself."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from motorcade.errors import Conflict, NotFound
+
+__all__ = ["DataLock", "RoleFile", "holder", "read_settings", "write_settings"]
+
+_STALE_AFTER_S = 15.0
+
+
+class Holder(msgspec.Struct, frozen=True, kw_only=True):
+    """Who runs on a data directory."""
+
+    pid: int
+    started: float
+    command: str
+
+
+class DataLock:
+    """An exclusive hold on a data directory for the life of a process (released by the kernel)."""
+
+    def __init__(self, data: Path) -> None:
+        self._path = data / "run" / "lock"
+        self._descriptor = -1
+
+    def acquire(self, command: str) -> None:
+        """Take the lock; raises ``Conflict`` naming the holder where another process has it."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            raise Conflict(_held_by(self._path)) from None
+        self._descriptor = descriptor
+        facts = Holder(pid=os.getpid(), started=time.time(), command=command)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, msgspec.json.encode(facts), 0)
+
+    def release(self) -> None:
+        """Let go, so that another ``up`` may start."""
+        if self._descriptor >= 0:
+            os.ftruncate(self._descriptor, 0)
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def holder(data: Path) -> Holder | None:
+    """Who holds the data directory now, or None."""
+    path = data / "run" / "lock"
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        with contextlib.suppress(msgspec.DecodeError, OSError):
+            return msgspec.json.decode(path.read_bytes(), type=Holder)
+        return Holder(pid=0, started=0.0, command="(starting)")
+    finally:
+        os.close(descriptor)
+    return None
+
+
+def _held_by(path: Path) -> str:
+    data = path.parent.parent
+    with contextlib.suppress(msgspec.DecodeError, OSError):
+        found = msgspec.json.decode(path.read_bytes(), type=Holder)
+        since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(found.started))
+        return (
+            f"the data directory {data} is held by process {found.pid} (`{found.command}`, since "
+            f"{since}); stop it with Ctrl-C or `kill {found.pid}`, or choose another with --data"
+        )
+    return f"the data directory {data} is held by another process; choose another with --data"
+
+
+class RoleFile:
+    """What one role process says of itself: its pid, its addresses, that it is alive."""
+
+    def __init__(self, data: Path, role: str, index: int) -> None:
+        self.path = data / "run" / f"{role}-{index}.json"
+
+    def write(self, facts: dict[str, Any]) -> None:
+        """Say that the role serves; ``facts`` are its addresses."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = self.path.with_suffix(".new")
+        fresh.write_bytes(msgspec.json.encode({"pid": os.getpid(), **facts}))
+        fresh.replace(self.path)
+
+    def touch(self) -> None:
+        """Say that the role's event loop still turns; called every second or so."""
+        with contextlib.suppress(FileNotFoundError):
+            os.utime(self.path)
+
+    def remove(self) -> None:
+        """Say that the role serves no more."""
+        self.path.unlink(missing_ok=True)
+
+    def read(self) -> dict[str, Any] | None:
+        """The facts, or None where the role has not said anything."""
+        try:
+            facts = msgspec.json.decode(self.path.read_bytes())
+        except (FileNotFoundError, msgspec.DecodeError):
+            return None
+        return facts if isinstance(facts, dict) else None
+
+    def is_alive(self, pid: int) -> bool:
+        """Whether process ``pid`` wrote it and touched it lately."""
+        facts = self.read()
+        if facts is None or facts.get("pid") != pid:
+            return False
+        return time.time() - self.path.stat().st_mtime < _STALE_AFTER_S
+
+
+def write_settings(data: Path, tables: dict[str, Any]) -> Path:
+    """Keep the configuration in force for roles and commands; it holds secrets, so mode 0600."""
+    path = data / "run" / "settings.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(msgspec.json.format(msgspec.json.encode(tables), indent=2))
+    return path
+
+
+def read_settings(data: Path) -> Path:
+    """The settings file of a running platform; ``NotFound`` where none runs on ``data``."""
+    path = data / "run" / "settings.json"
+    if holder(data) is None or not path.exists():
+        raise NotFound(f"nothing runs on the data directory {data}; start it with `motorcade up`")
+    return path

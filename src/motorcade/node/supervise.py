@@ -1,0 +1,208 @@
+"""The supervisor: starts child processes in order, waits until each is ready, restarts what dies.
+
+It knows nothing of Motorcade: a ``Child`` is a command, a readiness check and a way to be stopped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+
+from motorcade.errors import DependencyError
+
+__all__ = ["Child", "Supervisor"]
+
+_PR_SET_PDEATHSIG = 1
+_BACKOFF_S = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0)
+_STEADY_S = 30.0
+_HEALTH_EVERY_S = 2.0
+_HEALTH_STRIKES = 3
+
+
+@dataclass(slots=True)
+class Child:
+    """One process to keep alive.
+
+    ``command`` is called at every start (an engine may choose another port); ``ready`` returns
+    whether the process serves, and is asked again every two seconds: three failures in a row after
+    it was ready once restart it. ``stop_signal`` asks it to end cleanly, within ``stop_s`` seconds.
+    """
+
+    name: str
+    command: Callable[[], Sequence[str]]
+    ready: Callable[[], Awaitable[bool]]
+    log_file: Path
+    prepare: Callable[[], None] | None = None
+    stop_signal: signal.Signals = signal.SIGTERM
+    stop_s: float = 10.0
+    ready_s: float = 30.0
+    environment: Mapping[str, str] = field(default_factory=dict)
+    process: asyncio.subprocess.Process | None = None
+    restarts: int = 0
+    is_ready: bool = False
+
+
+class Supervisor:
+    """Keeps children alive until told to stop; stops them in reverse order."""
+
+    def __init__(self, children: Sequence[Child], announce: Callable[[str], None]) -> None:
+        self._children = list(children)
+        self._announce = announce
+        self._log = structlog.get_logger("supervisor")
+        self._stopping = asyncio.Event()
+        self._keepers: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Start every child in order, each after the one before it is ready.
+
+        Raises ``DependencyError`` with the end of the child's log where one does not get ready.
+        """
+        for child in self._children:
+            await self._launch(child)
+            await self._until_ready(child)
+            self._keepers.append(asyncio.create_task(self._keep(child), name=f"keep-{child.name}"))
+
+    async def stop(self) -> None:
+        """Stop every child, last started first; kills what does not end in its time."""
+        self._stopping.set()
+        for keeper in self._keepers:
+            keeper.cancel()
+        await asyncio.gather(*self._keepers, return_exceptions=True)
+        for child in reversed(self._children):
+            await self._end(child)
+
+    def states(self) -> list[dict[str, object]]:
+        """Name, pid, readiness and restart count of every child."""
+        return [
+            {
+                "name": child.name,
+                "pid": child.process.pid if child.process else None,
+                "ready": child.is_ready,
+                "restarts": child.restarts,
+            }
+            for child in self._children
+        ]
+
+    async def _launch(self, child: Child) -> None:
+        if child.prepare is not None:
+            await asyncio.to_thread(child.prepare)
+        child.is_ready = False
+        child.log_file.parent.mkdir(parents=True, exist_ok=True)
+        with child.log_file.open("ab") as output:
+            child.process = await asyncio.create_subprocess_exec(
+                *child.command(),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env={**os.environ, **child.environment},
+                start_new_session=True,
+                preexec_fn=_die_with_parent(child.stop_signal),
+            )
+
+    async def _until_ready(self, child: Child) -> None:
+        deadline = time.monotonic() + child.ready_s
+        while time.monotonic() < deadline:
+            process = child.process
+            if process is not None and process.returncode is not None:
+                raise DependencyError(
+                    f"{child.name} ended with exit status {process.returncode} while starting; "
+                    f"the end of {child.log_file}:\n{_tail(child.log_file)}"
+                )
+            if await _ask(child.ready):
+                child.is_ready = True
+                return
+            await asyncio.sleep(0.05)
+        raise DependencyError(
+            f"{child.name} was not ready within {child.ready_s:.0f} s; "
+            f"the end of {child.log_file}:\n{_tail(child.log_file)}"
+        )
+
+    async def _keep(self, child: Child) -> None:
+        """Restart the child whenever it ends or stops answering, with a growing pause."""
+        failures = 0
+        while not self._stopping.is_set():
+            started = time.monotonic()
+            reason = await self._watch(child)
+            failures = 0 if time.monotonic() - started > _STEADY_S else failures + 1
+            pause = _BACKOFF_S[min(failures, len(_BACKOFF_S)) - 1] if failures else 0.0
+            child.restarts += 1
+            self._announce(f"{child.name} {reason}; restarting" + _after(pause))
+            self._log.warning("restart", child=child.name, reason=reason, pause_s=pause)
+            await asyncio.sleep(pause)
+            await self._end(child)
+            try:
+                await self._launch(child)
+                await self._until_ready(child)
+                self._announce(f"{child.name} is back")
+            except (DependencyError, OSError) as error:
+                self._announce(f"{child.name} did not come back: {str(error).splitlines()[0]}")
+
+    async def _watch(self, child: Child) -> str:
+        """Return why the child needs a restart, once it does."""
+        process = child.process
+        if process is None:
+            return "is not running"
+        strikes = 0
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(process.wait()), _HEALTH_EVERY_S)
+            if process.returncode is not None:
+                return f"ended with exit status {process.returncode}"
+            strikes = 0 if await _ask(child.ready) else strikes + 1
+            child.is_ready = strikes == 0
+            if strikes >= _HEALTH_STRIKES:
+                return "does not answer"
+
+    async def _end(self, child: Child) -> None:
+        process = child.process
+        if process is None or process.returncode is not None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(child.stop_signal)
+        try:
+            await asyncio.wait_for(process.wait(), child.stop_s)
+        except TimeoutError:
+            self._announce(f"{child.name} did not stop within {child.stop_s:.0f} s; killed")
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+
+
+async def _ask(ready: Callable[[], Awaitable[bool]]) -> bool:
+    try:
+        return await asyncio.wait_for(ready(), 2.0)
+    except (OSError, TimeoutError, DependencyError):
+        return False
+
+
+def _after(pause_s: float) -> str:
+    return f" in {pause_s:g} s" if pause_s else ""
+
+
+def _tail(path: Path, size: int = 2000) -> str:
+    try:
+        return path.read_bytes()[-size:].decode(errors="replace")
+    except OSError:
+        return "(no log)"
+
+
+def _die_with_parent(stop_signal: signal.Signals) -> Callable[[], None] | None:
+    """Ask Linux to end the child when its supervisor is killed, so that none is left behind."""
+    if sys.platform != "linux":
+        return None
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def request() -> None:
+        libc.prctl(_PR_SET_PDEATHSIG, int(stop_signal))
+
+    return request
