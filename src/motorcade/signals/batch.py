@@ -15,7 +15,7 @@ A batch holds one message kind (``report``, ``login``, ``logout``) of any number
 ``reissued``          bool                    sent from the vehicle's store, not live
 ``quality``           list<uint32>            signals reported invalid or abnormal in this row:
                                               ``catalogue number * 4 + Quality``; null where none
-``raw``               binary                  items without a signal: ``type u8, length u16, bytes``…
+``raw``               binary                  items without a signal: ``type u8, length u16, bytes``
 one per VSS path      by the catalogue        null where not reported, or invalid, or abnormal
 ====================  ======================  =====================================================
 """
