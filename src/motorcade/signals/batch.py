@@ -33,6 +33,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from motorcade.errors import CorruptionError
+
 __all__ = ["META", "SignalBatch", "Quality", "schema_id", "concat"]
 
 META: Final = pa.schema(
@@ -117,8 +119,18 @@ class SignalBatch:
 
     @classmethod
     def from_ipc(cls, kind: str, schema: pa.Schema, data: bytes | memoryview) -> SignalBatch:
-        """Read what ``to_ipc`` wrote; ``schema`` is the one it was written with."""
-        return cls(kind, pa.ipc.read_record_batch(pa.py_buffer(data), schema))
+        """Read what ``to_ipc`` wrote; ``schema`` is the one it was written with. Nothing is copied.
+
+        ``CorruptionError`` where ``schema`` does not begin with ``META``, or the bytes are no such
+        batch or would make a reader leave its buffers. A changed value inside a buffer is not seen.
+        """
+        _check_meta(schema)
+        try:
+            batch = pa.ipc.read_record_batch(pa.py_buffer(data), schema)
+            batch.validate(full=True)
+        except (pa.ArrowException, OSError) as error:
+            raise CorruptionError(f"a stored batch cannot be read: {error}", kind=kind) from error
+        return cls(kind, batch)
 
     @classmethod
     def build(
@@ -151,14 +163,22 @@ def concat(batches: Iterable[SignalBatch]) -> list[SignalBatch]:
 
 
 def _join(parts: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
-    if len(parts) == 1:
-        return parts[0]
+    first = parts[0].schema
+    if all(part.schema.equals(first) for part in parts):
+        return pa.concat_batches(parts)
     tables = [pa.Table.from_batches([part]) for part in parts]
     table = pa.concat_tables(tables, promote_options="default").combine_chunks()
     batches = table.to_batches()
-    if not batches:
-        return pa.RecordBatch.from_pylist([], schema=table.schema)
-    return batches[0]
+    return batches[0] if batches else table.schema.empty_table().to_batches()[0]
+
+
+def _check_meta(schema: pa.Schema) -> None:
+    if len(schema) < len(META) or any(
+        not schema.field(place).equals(field) for place, field in enumerate(META)
+    ):
+        raise CorruptionError(
+            "a stored batch does not begin with the meta columns", got=schema.names
+        )
 
 
 def _meta_array(values: Any, kind: pa.DataType, rows: int) -> pa.Array:
