@@ -20,3 +20,177 @@ LOG_APPENDS_IN_FLIGHT_MAX: Final = 32
 FRAME_BYTES_MAX: Final = 65_531 + 25
 """Largest GB/T 32960 frame (section 6.2: data unit up to 65,531 bytes). At the bound: the start is
 taken for garbage and the stream is searched for the next one."""
+
+# ── api ──────────────────────────────────────────────────────────────────────────────────────────
+API_BODY_BYTES_MAX: Final = 64 << 20
+"""One request body: a CSV import of a million vehicles is about 40 MB. At the bound: 413, the rest
+of the body is not read."""
+
+API_JSON_BODY_BYTES_MAX: Final = 1 << 20
+"""Body of every route but the vehicle import; none needs more than a tenant's settings."""
+
+API_REQUEST_TIMEOUT_S: Final = 30.0
+"""One request that is not a stream. Longer means an engine hangs. At the bound: 503, work cancelled."""
+
+API_IMPORT_TIMEOUT_S: Final = 120.0
+"""One vehicle import; a million vehicles take up to a minute on two cores. At the bound: 503, and
+nothing is imported, because an import is one transaction."""
+
+API_KEYS_CACHED_MAX: Final = 10_000
+"""API keys remembered by one process, about 300 bytes each. At the bound: the longest unused goes."""
+
+API_UNKNOWN_KEYS_CACHED_MAX: Final = 2_000
+"""Wrong keys remembered, apart from good ones so that a guesser cannot push those out."""
+
+API_KEY_CACHE_S: Final = 2.0
+"""How long a revoked key may still work, at most."""
+
+API_VINS_CACHED_MAX: Final = 500_000
+"""VIN to number and back, in one process: about 250 bytes each, 125 MB when full. At the bound: the
+longest unused goes, and its next use costs a query."""
+
+API_VIN_CACHE_S: Final = 30.0
+"""How long a removed vehicle's number may be remembered; its data is guarded by the tenant anyway."""
+
+API_UNKNOWN_VIN_CACHE_S: Final = 1.0
+"""How long a VIN that nobody knows stays unknown: a vehicle registered now is found a second later."""
+
+API_PAGE_ROWS_DEFAULT: Final = 100
+"""Rows of a page where the caller names no ``limit``."""
+
+API_PAGE_ROWS_MAX: Final = 10_000
+"""Rows of one page. At the bound: 400 names the bound; the cursor leads on."""
+
+API_HISTORY_ROWS_DEFAULT: Final = 1_000
+"""History rows where the caller names no ``limit``."""
+
+API_HISTORY_ROWS_MAX: Final = 100_000
+"""History rows of one answer: a month of one vehicle at 30 s. At the bound: 400; the cursor leads on."""
+
+API_SIGNALS_MAX: Final = 200
+"""Signal patterns one request may name; enough for every signal of any one protocol."""
+
+API_PARAMETER_CHARS_MAX: Final = 4_096
+"""One query parameter; what is longer is a mistake or an attack. At the bound: 400."""
+
+API_STREAMS_MAX: Final = 500
+"""Stream subscribers of one process. At the bound: 429 with the time to wait."""
+
+API_STREAMS_PER_TENANT_MAX: Final = 50
+"""Of those, one tenant's, so that a tenant's browsers cannot take the others' places."""
+
+API_STREAM_QUEUE_BYTES_MAX: Final = 512 << 10
+"""What waits for one subscriber: half a second of 1,000 events/s. At the bound: the oldest is
+dropped, and the subscriber is told how many events it missed."""
+
+API_STREAM_VINS_MAX: Final = 1_000
+"""VINs one stream may name; more is a filter on the whole fleet."""
+
+API_STREAM_HEARTBEAT_S: Final = 15.0
+"""A comment to a silent subscriber, so that proxies keep the connection and dead peers are noticed."""
+
+GATEWAY_CONNECTIONS_MAX: Final = 100_000
+"""Connections of one gateway process: 200 MB at 2 KB each. At the bound (or 64 below the descriptor
+limit): a new connection is closed at once, so that the ones that are here stay served."""
+
+GATEWAY_SPARE_DESCRIPTORS: Final = 64
+"""Descriptors kept for engines, files and listeners when the descriptor limit is what bounds us."""
+
+GATEWAY_TICKS_IN_FLIGHT_MAX: Final = 8
+"""Ticks awaiting their append. One fsync takes one to five ticks; more would only hold memory. At the bound:
+no tick starts, bytes gather up to GATEWAY_PENDING_BYTES_MAX."""
+
+GATEWAY_TICK_BYTES_MAX: Final = 2 << 20
+"""Bytes of one tick: about 5,000 frames, some 15 ms of decoding, so that logins and heartbeats of
+others do not wait longer. At the bound: the rest goes into the next tick."""
+
+GATEWAY_PENDING_BYTES_MAX: Final = 32 << 20
+"""Bytes received and not yet stored: half a second at 70 MB/s. At the bound: no socket is read; TCP
+slows the senders; reading is resumed in turn, a few peers after each tick."""
+
+GATEWAY_PEER_PENDING_BYTES_MAX: Final = 256 << 10
+"""Bytes of one peer not yet in a tick: four of the largest frames. At the bound: its socket is not read."""
+
+GATEWAY_PARTIAL_BYTES_MAX: Final = 32 << 20
+"""Unfinished frames of all peers together: 500 of the largest at once. At the bound: the peers whose
+unfinished frame is the oldest are closed; a vehicle sends a frame in one piece."""
+
+GATEWAY_GARBAGE_BYTES_MAX: Final = 128 << 10
+"""Bytes without a whole frame among them: two of the largest frames, so one damaged length field never
+closes a connection. At the bound: closed."""
+
+GATEWAY_WRITE_BUFFER_BYTES_MAX: Final = 256 << 10
+"""Answers a peer has not read: thousands of them. At the bound: closed."""
+
+GATEWAY_VEHICLES_CACHED_MAX: Final = 500_000
+"""Remembered VINs, about 150 bytes each. At the bound: the longest unused are forgotten and asked again."""
+
+GATEWAY_LOGINS_PER_ROUND_MAX: Final = 1024
+"""Logins resolved and stored in one go; the next round takes the rest. Each peer has one at most."""
+
+GATEWAY_QUARANTINED_PER_S_MAX: Final = 100
+"""Quarantine entries per second and process: enough to see what is wrong, too few to fill a disk. At the
+bound: counted, not kept."""
+
+GATEWAY_QUARANTINED_BYTES_MAX: Final = 4096
+"""Bytes kept of one unreadable piece; the rest is cut off."""
+
+GATEWAY_LOGIN_FAILURES_MAX: Final = 3
+"""Wrong platform logins of one connection (GB/T 32960.3 has a sender try three times). At the bound: closed."""
+
+# ── log, continued ───────────────────────────────────────────────────────────────────────────────
+LOG_SCHEMAS_CACHED_MAX: Final = 512
+"""Schemas of logged batches a process keeps, some 10 KB each. At the bound: the longest unused are
+fetched again."""
+
+# ── twin ─────────────────────────────────────────────────────────────────────────────────────────
+TWIN_ROWS_MAX: Final = 1 << 28
+"""Rows of one partition: 268 million vehicles, 2 GiB of address space per signal. At the bound: the
+record's row is counted as dropped; a vehicle number that high is damage, not a fleet."""
+
+TWIN_APPLY_ROWS_MAX: Final = 8_192
+"""Rows written in one go: their sequences are odd for about a millisecond, which a reader waits out."""
+
+TWIN_FUTURE_S_MAX: Final = 60
+"""How far ahead of its arrival an event time counts. A vehicle whose clock is years ahead would pin
+its values for as long. At the bound: the twin takes arrival plus this for the event time."""
+
+TWIN_HEAP_UNITS_MAX: Final = (1 << 32) - 1
+"""16-byte units of one partition's heap, 64 GiB: what a cell's four bytes can address. At the bound:
+lists and strings that need new room read as null; all else goes on."""
+
+TWIN_READ_WAIT_S_MAX: Final = 0.05
+"""How long a reader waits for a row that is being written. Writing takes about a millisecond, so
+beyond this the writer has died mid-write; its restart mends the row. At the bound: DependencyError."""
+
+TWIN_SELECT_CHUNK_ROWS: Final = 1 << 18
+"""Rows a selection looks at in one go: a few MB of scratch, whatever the fleet's size."""
+
+TWIN_SELECT_ROWS_MAX: Final = 100_000
+"""Rows of one selection. At the bound: the cursor leads on."""
+
+PREDICATE_CHARS_MAX: Final = 2_000
+"""Text of one predicate; what is longer is generated by mistake. At the bound: Invalid."""
+
+PREDICATE_DEPTH_MAX: Final = 32
+"""Nested brackets and NOTs of a predicate, far below Python's own recursion limit. At the bound: Invalid."""
+
+PREDICATE_TERMS_MAX: Final = 64
+"""Comparisons of one predicate: each costs a pass over a column. At the bound: Invalid."""
+
+# ── fleet ────────────────────────────────────────────────────────────────────────────────────────
+IMPORT_BLOCK_BYTES: Final = 4 << 20
+"""A CSV is read in blocks of this size, so a file of any length costs the same memory. At the
+bound of one line: the file is refused."""
+
+IMPORT_ERRORS_MAX: Final = 1_000
+"""Errors of an import listed by line; more are only counted: nobody reads them, and a wrong file
+of a million lines would be a million of them."""
+
+VEHICLES_PAGE_MAX: Final = 10_000
+"""Vehicles on one page; a few megabytes of answer. At the bound: the page is cut, a cursor
+continues."""
+
+BELIEVED_ENTRIES_MAX: Final = 50_000
+"""Vehicles and keys a process remembers for ``fleet.cache_s``: about 15 MB. At the bound: the
+oldest are asked for again."""
