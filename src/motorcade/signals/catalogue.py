@@ -53,6 +53,8 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The VSS name: ``float``, ``uint8``, ``string``, ``float[]``, …"""
     kind: str
     """``sensor``, ``actuator`` or ``attribute``."""
+    origin: str = "vss"
+    """``vss`` or ``overlay``."""
     unit: str = ""
     """VSS's word (``km/h``, ``Celsius``, ``percent``); empty where there is none."""
     description: str = ""
@@ -177,6 +179,7 @@ def _signal(path: str, leaf: Node, entries: Mapping[tuple[str, str], Entry]) -> 
         path=path,
         datatype=leaf.datatype,
         kind=leaf.type or "",
+        origin=leaf.origin,
         unit=leaf.unit,
         description=leaf.description,
         comment=leaf.comment,

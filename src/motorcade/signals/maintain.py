@@ -14,6 +14,8 @@ from pathlib import Path
 import msgspec
 
 from motorcade.errors import Invalid
+from motorcade.signals.catalogue import load_catalogue
+from motorcade.signals.document import page
 from motorcade.signals.numbers import extended, parse, render
 from motorcade.signals.tree import packaged, read_leaves
 
@@ -40,8 +42,10 @@ def main(arguments: Sequence[str]) -> None:
             (_DATA / "vss.json.gz").write_bytes(packed(Path(file).read_bytes()))
         case ["numbers"]:
             (_DATA / "numbers.csv").write_text(grown_register())
+        case ["docs", file]:
+            Path(file).write_text(page(load_catalogue()))
         case _:
-            raise Invalid("say one of: vss FILE, numbers")
+            raise Invalid("say one of: vss FILE, numbers, docs FILE")
 
 
 if __name__ == "__main__":

@@ -30,6 +30,8 @@ class Node(msgspec.Struct, frozen=True, gc=False):
     allowed: tuple[str, ...] = ()
     bits: tuple[str, ...] = ()
     """Ours: the name of each bit of a mask, bit 0 first."""
+    origin: str = "vss"
+    """``overlay`` where VSS has no such path."""
     instances: tuple[str, ...] = ()
     children: dict[str, Node] = msgspec.field(default_factory=dict)
 
@@ -69,7 +71,11 @@ def overlaid(leaves: Mapping[str, Node], overlay: Mapping[str, Node]) -> dict[st
             continue
         for full in _instantiated(path, instances):
             known = result.get(full)
-            result[full] = _completed(known, node) if known else node
+            result[full] = (
+                _completed(known, node)
+                if known
+                else msgspec.structs.replace(node, origin="overlay")
+            )
     return result
 
 
