@@ -1,0 +1,1 @@
+"""Byte tools that two or more protocols share. In: byte columns. Out: columns."""

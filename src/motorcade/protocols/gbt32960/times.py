@@ -1,0 +1,59 @@
+"""GB/T 32960 times: six binary bytes (not BCD) YY MM DD hh mm ss from 2000 on, in GMT+8."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motorcade.wire.ragged import gather
+
+__all__ = ["time6", "times6", "read_time", "read_times"]
+
+_ZONE_US: Final = 8 * 3600 * 1_000_000
+_MONTH_DAYS: Final = (0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+
+
+def time6(us: int) -> bytes:
+    """The six bytes of a time (µs UTC), seconds cut off; the year's last two digits."""
+    return times6(np.array([us])).tobytes()
+
+
+def times6(us: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """The six bytes of many times: uint8 (n, 6)."""
+    local = (us + _ZONE_US).astype("datetime64[us]")
+    day = local.astype("datetime64[D]")
+    month = day.astype("datetime64[M]")
+    year = day.astype("datetime64[Y]")
+    second = (local - day).astype(np.int64) // 1_000_000
+    out = np.empty((len(us), 6), np.uint8)
+    out[:, 0] = (year.astype(np.int64) - 30) % 100
+    out[:, 1] = (month - year).astype(np.int64) + 1
+    out[:, 2] = (day - month).astype(np.int64) + 1
+    out[:, 3] = second // 3600
+    out[:, 4] = second // 60 % 60
+    out[:, 5] = second % 60
+    return out
+
+
+def read_time(data: bytes) -> int | None:
+    """Microseconds UTC of six bytes; None where they are no time."""
+    us, good = read_times(np.frombuffer(data[:6], np.uint8), np.zeros(1, np.int64))
+    return int(us[0]) if good[0] else None
+
+
+def read_times(
+    buffer: NDArray[np.uint8], offset: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Times at the offsets: int64 µs UTC (n), and which of them are times at all."""
+    field = gather(buffer, offset, 6).T.astype(np.int64)
+    year, month, day, hour, minute, second = field
+    known = np.clip(month, 0, 12)
+    last = np.array(_MONTH_DAYS)[known] + ((month == 2) & (year % 4 == 0))
+    good = (year < 100) & (month >= 1) & (month <= 12) & (day >= 1) & (day <= last)
+    good &= (hour < 24) & (minute < 60) & (second < 60)
+    months = (year + 30) * 12 + np.maximum(known, 1) - 1
+    days = months.astype("datetime64[M]").astype("datetime64[D]").astype(np.int64) + day - 1
+    seconds = days * 86_400 + hour * 3600 + minute * 60 + second
+    return seconds * 1_000_000 - _ZONE_US, good
