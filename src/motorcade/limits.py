@@ -194,3 +194,15 @@ continues."""
 BELIEVED_ENTRIES_MAX: Final = 50_000
 """Vehicles and keys a process remembers for ``fleet.cache_s``: about 15 MB. At the bound: the
 oldest are asked for again."""
+
+# ── history ──────────────────────────────────────────────────────────────────────────────────────
+HISTORY_TAIL_ANSWER_BYTES_MAX: Final = 4 << 20
+"""One answer about the hot tail, under the bus's 8 MiB payload. At the bound: the reader asks again
+for half of the vehicles or half of the time."""
+
+HISTORY_WINDOWS_MAX: Final = 100_000
+"""Down-sampled rows of one answer. At the bound: the cursor leads on."""
+
+HISTORY_RELOADS_MAX: Final = 5
+"""How often one query loads a table anew because the tail has moved on. At the bound: the answer is
+marked partial. More than one reload means commits faster than a table loads."""

@@ -1,0 +1,221 @@
+"""The connection to PostgreSQL: a pool, transactions that say for whom they act, our errors.
+
+In: an address. Out: connections inside a transaction whose scope is one tenant or, where a method
+says so by its name, the platform. A connection without a scope sees no row of any tenant.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import select
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any, Final, TypeAlias
+
+import msgspec
+import psycopg
+from psycopg import AsyncConnection, errors
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from motorcade.clock import Clock, SystemClock
+from motorcade.errors import Conflict, DependencyError, Forbidden, Invalid, MotorcadeError
+from motorcade.fleet.migrate import migration_files
+
+__all__ = ["Config", "Connection", "Part", "Store", "moment", "one", "translated"]
+
+Connection: TypeAlias = AsyncConnection[tuple[Any, ...]]
+
+_POOL_ROUND_S: Final = 0.3
+
+
+class Config(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """Settings of the fleet registry."""
+
+    url: str = ""
+    """PostgreSQL address for the platform's processes; empty: the embedded one."""
+    owner_url: str = ""
+    """Address of the user that owns the tables, for migrations alone; empty: the embedded one's."""
+    pool_size: int = 4
+    """Connections one process holds at most."""
+    connect_timeout_s: float = 30.0
+    """How long a starting process waits for PostgreSQL and its migrations."""
+    call_timeout_s: float = 5.0
+    """How long a call waits for a free or new connection before it reports the engine missing."""
+    statement_timeout_s: float = 30.0
+    """PostgreSQL ends a statement that runs longer; imports are exempt."""
+    register_wait_s: float = 1.0
+    """How long an automatic registration waits for a running import; then the vehicle is refused
+    and comes back."""
+    cache_s: float = 2.0
+    """How long verified keys and looked-up vehicles are believed without asking again; a revoked
+    key works no longer than this."""
+    import_rows_max: int = 5_000_000
+    """Vehicles in one import; VINs of all are held in memory (24 bytes each) to find duplicates."""
+
+
+class Store:
+    """A pool of connections that outlives restarts of PostgreSQL."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        statement_ms = round(config.statement_timeout_s * 1000)
+        self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+            config.url,
+            kwargs={
+                "autocommit": True,
+                "connect_timeout": max(2, round(config.call_timeout_s)),
+                "options": f"-c statement_timeout={statement_ms} -c timezone=UTC",
+            },
+            min_size=1,
+            max_size=config.pool_size,
+            check=_check,
+            open=False,
+            reconnect_timeout=0,
+            name="fleet",
+        )
+
+    async def open(self) -> None:
+        """Wait until PostgreSQL answers and has this version's tables.
+
+        Raises ``DependencyError`` after ``connect_timeout_s``; ``Invalid`` where the address is
+        that of a user whom row-level security does not bind, or the tables are of a newer version.
+        """
+        await self._pool.open()
+        deadline = SystemClock().monotonic_s() + self.config.connect_timeout_s
+        while True:
+            try:
+                await self._inspect()
+                return
+            except (psycopg.OperationalError, errors.UndefinedTable, _Behind) as error:
+                if SystemClock().monotonic_s() > deadline:
+                    await self.close()
+                    raise DependencyError(f"PostgreSQL is not ready: {error}") from error
+                await asyncio.sleep(0.1)
+            except MotorcadeError:
+                await self.close()
+                raise
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        await self._pool.close()
+
+    @asynccontextmanager
+    async def tenant(self, tenant: int, *, pipeline: bool = True) -> AsyncIterator[Connection]:
+        """A transaction that sees and changes the rows of one tenant."""
+        async with self._scope("motorcade.tenant", str(int(tenant)), pipeline) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def platform(self, *, pipeline: bool = True) -> AsyncIterator[Connection]:
+        """A transaction that sees and changes every tenant's rows: the platform's own acts."""
+        async with self._scope("motorcade.platform", "on", pipeline) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def unscoped(self) -> AsyncIterator[Connection]:
+        """A connection outside any transaction that sees no tenant's rows."""
+        async with translated(), self._connection() as connection:
+            yield connection
+
+    async def retried(self, call: Callable[[], Awaitable[Any]]) -> Any:
+        """A read, asked once more where the engine went away under it."""
+        try:
+            return await call()
+        except DependencyError:
+            return await call()
+
+    @asynccontextmanager
+    async def _scope(self, name: str, value: str, pipeline: bool) -> AsyncIterator[Connection]:
+        async with translated(), self._connection() as connection:
+            if pipeline:
+                async with connection.pipeline(), connection.transaction():
+                    await connection.execute("SELECT set_config(%s, %s, true)", (name, value))
+                    yield connection
+            else:
+                async with connection.transaction():
+                    await connection.execute("SELECT set_config(%s, %s, true)", (name, value))
+                    yield connection
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Connection]:
+        """A connection of the pool. Asked for in short rounds, because the pool wakes nobody when
+        PostgreSQL comes back: only a new question makes it connect again."""
+        deadline = SystemClock().monotonic_s() + self.config.call_timeout_s
+        while True:
+            try:
+                left = deadline - SystemClock().monotonic_s()
+                connection = await self._pool.getconn(max(0.05, min(_POOL_ROUND_S, left)))
+                break
+            except PoolTimeout:
+                if SystemClock().monotonic_s() >= deadline:
+                    raise
+        try:
+            yield connection
+        finally:
+            await self._pool.putconn(connection)
+
+    async def _inspect(self) -> None:
+        async with self._connection() as connection:
+            row = await (
+                await connection.execute(
+                    "SELECT r.rolsuper OR r.rolbypassrls, (SELECT max(version) FROM migrations)"
+                    " FROM pg_roles r WHERE r.rolname = current_user"
+                )
+            ).fetchone()
+        if row is None or row[0]:
+            raise Invalid("fleet.url names a user whom row-level security does not bind")
+        newest = max(migration_files())
+        if (row[1] or 0) < newest:
+            raise _Behind(f"its tables are of version {row[1]}, not yet {newest}")
+        if row[1] > newest:
+            raise Invalid(f"the registry is of version {row[1]}, newer than this program's {newest}")
+
+
+class Part:
+    """A part of the registry's interface; ``Fleet`` joins them over one store."""
+
+    _store: Store
+
+
+def moment(clock: Clock) -> datetime:
+    """The clock's wall time as PostgreSQL takes it."""
+    return datetime.fromtimestamp(clock.now_us() / 1e6, UTC)
+
+
+async def one(
+    connection: Connection, query: Any, values: Sequence[Any] = ()
+) -> tuple[Any, ...] | None:
+    """The first row a query answers with."""
+    return await (await connection.execute(query, values)).fetchone()
+
+
+@asynccontextmanager
+async def translated() -> AsyncIterator[None]:
+    """PostgreSQL's errors as ours."""
+    try:
+        yield
+    except errors.UniqueViolation as error:
+        raise Conflict(error.diag.message_detail or "it exists already") from error
+    except errors.InsufficientPrivilege as error:
+        raise Forbidden("row-level security refused this change") from error
+    except errors.ForeignKeyViolation as error:
+        raise Conflict(error.diag.message_detail or "something else needs it") from error
+    except (psycopg.DataError, psycopg.IntegrityError) as error:
+        raise Invalid(error.diag.message_primary or str(error)) from error
+    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+        raise DependencyError(f"PostgreSQL does not answer: {error}") from error
+
+
+class _Behind(Exception):
+    """The tables await a migration."""
+
+
+async def _check(connection: Connection) -> None:
+    """Refuse a connection whose server went away, without a round trip: a healthy idle one has
+    nothing to read."""
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    if poll.poll(0):
+        await AsyncConnectionPool.check_connection(connection)
