@@ -1,0 +1,119 @@
+"""Where and when a batch writes: rows, stamps, order, and what may be skipped.
+
+Worked out once per batch, used by every column of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motorcade.limits import TWIN_FUTURE_S_MAX
+from motorcade.signals.batch import SignalBatch
+from motorcade.twin.layout import EPOCH_S, stamps_of
+
+__all__ = ["Visit", "visit_of", "owners_differ", "handed_over"]
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A batch's rows (n) in batch order, and its vehicles (m distinct ones)."""
+
+    rows: NDArray[np.int64]
+    """The twin row of each batch row (n)."""
+    stamps: NDArray[np.uint32]
+    """The stamp of a valid value of each batch row (n)."""
+    order: NDArray[np.int64] | None
+    """Batch rows by twin row, then second, then log order; None where no vehicle comes twice."""
+    last: NDArray[np.int64] | None
+    """Each vehicle's last batch row in ``order``; None where no vehicle comes twice."""
+    touched: NDArray[np.int64]
+    """The twin rows, each once (m)."""
+    time: NDArray[np.int64]
+    """Newest event time of each touched row (m), microseconds."""
+    seen: NDArray[np.uint32]
+    """Newest ingest time of each touched row (m), seconds since 2020."""
+    tenant: NDArray[np.uint32]
+    """Tenant of each touched row (m)."""
+    late: bool
+    """Whether any batch row is older, by the second, than what its vehicle has reported before."""
+
+    def pick(self, mask: NDArray[np.bool_] | None) -> NDArray[np.int64] | None:
+        """The batch row whose value each vehicle ends with, among those in ``mask`` (None: all).
+
+        None where that is every row, in batch order.
+        """
+        if mask is None:
+            return self.last
+        if self.order is None:
+            return np.flatnonzero(mask)
+        chosen = self.order[mask[self.order]]
+        rows = self.rows[chosen]
+        keep = np.ones(len(rows), np.bool_)
+        np.not_equal(rows[1:], rows[:-1], out=keep[:-1])
+        return chosen[keep]
+
+
+def visit_of(batch: SignalBatch, rows: NDArray[np.int64], time: NDArray[np.int64]) -> Visit:
+    """The visit of a batch to ``rows``, given the twin's newest event times by row."""
+    ingest = batch.numpy("ingest_time")
+    event = np.minimum(batch.numpy("event_time"), ingest + TWIN_FUTURE_S_MAX * 1_000_000)
+    seen = np.clip(ingest // 1_000_000 - EPOCH_S, 0, 2**32 - 1).astype(np.uint32)
+    owner = batch.numpy("tenant")
+    stamps = stamps_of(event)
+    seen = np.clip(ingest // 1_000_000 - EPOCH_S, 0, 2**32 - 1).astype(np.uint32)
+    late = bool((stamps < stamps_of(time[rows])).any())
+    key = (rows << np.int64(32)) | stamps
+    order = np.argsort(key, kind="stable")
+    by_row = rows[order]
+    first = np.ones(len(rows), np.bool_)
+    np.not_equal(by_row[1:], by_row[:-1], out=first[1:])
+    if first.all():
+        return Visit(rows, stamps, None, None, rows, event, seen, owner, late)
+    starts = np.flatnonzero(first)
+    last = order[np.append(starts[1:], len(rows)) - 1]
+    return Visit(
+        rows,
+        stamps,
+        order,
+        last,
+        rows[last],
+        np.maximum.reduceat(event[order], starts),
+        np.maximum.reduceat(seen[order], starts),
+        owner[last],
+        late,
+    )
+
+
+def owners_differ(visit: Visit, owner: NDArray[np.uint32], tenant: NDArray[np.uint32]) -> bool:
+    """Whether a vehicle comes with another tenant than before, or with two in this batch."""
+    held = tenant[visit.rows]
+    if ((held != owner) & (held != 0)).any():
+        return True
+    if visit.last is None:
+        return False
+    return bool((visit.tenant[np.searchsorted(visit.touched, visit.rows)] != owner).any())
+
+
+def handed_over(
+    visit: Visit,
+    owner: NDArray[np.uint32],
+    time: NDArray[np.int64],
+    tenant: NDArray[np.uint32],
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Twin rows to wipe first, and the batch rows to keep.
+
+    A vehicle belongs to the tenant of its newest record. What an earlier owner's vehicle said is
+    not the new one's to see, and what it sends late is dropped.
+    """
+    touched, new = visit.touched, visit.tenant
+    held = tenant[touched]
+    newer = visit.time >= time[touched]
+    rightful = np.where((held == 0) | newer, new, held)
+    by_row = np.argsort(touched)
+    place = by_row[np.searchsorted(touched[by_row], visit.rows)]
+    kept = np.flatnonzero(owner == rightful[place])
+    wiped: NDArray[np.int64] = touched[(held != 0) & (rightful != held)]
+    return wiped, kept
