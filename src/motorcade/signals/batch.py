@@ -128,7 +128,7 @@ class SignalBatch:
         try:
             batch = pa.ipc.read_record_batch(pa.py_buffer(data), schema)
             batch.validate(full=True)
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, EOFError) as error:
             raise CorruptionError(f"a stored batch cannot be read: {error}", kind=kind) from error
         return cls(kind, batch)
 
@@ -169,7 +169,7 @@ def _join(parts: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
     tables = [pa.Table.from_batches([part]) for part in parts]
     table = pa.concat_tables(tables, promote_options="default").combine_chunks()
     batches = table.to_batches()
-    return batches[0] if batches else table.schema.empty_table().to_batches()[0]
+    return batches[0] if batches else pa.RecordBatch.from_pylist([], schema=table.schema)
 
 
 def _check_meta(schema: pa.Schema) -> None:

@@ -17,15 +17,16 @@ Search it with `motorcade signals --search WORDS`.
 Motorcade's vocabulary is the COVESA Vehicle Signal Specification (VSS), one pinned tree, plus an
 overlay for what vehicle protocols report and VSS lacks. Values are in the unit named here, whatever
 the protocol's own unit was. A value is missing where the vehicle did not report it; where it said
-that the value is *invalid* or *abnormal* the value is missing too and the row's `quality` says which.
+that the value is *invalid* or *abnormal* the value is missing too and the row's `quality` says
+which.
 
 - **Enumerations** are `string` with words. Tables and answers hold the words; batches, the log and
   the twin hold codes (`docs/decisions/0005-enums-travel-as-codes.md`).
 - **Lists** keep their length: an element is null where its value is invalid or abnormal.
 - **Masks** are integers whose bits have names.
 - **Sign of currents**: `CurrentCurrent` of the traction battery is passed on as the vehicle reports
-  it. GB/T 32960 does not fix the sign; VSS means positive while charging, the cars seen so far report
-  discharge as positive.
+  it. GB/T 32960 does not fix the sign; VSS means positive while charging, the cars seen so far
+  report discharge as positive.
 - **Positions** are passed on as reported; VSS means WGS 84. `CurrentLocation.CoordinateSystem` says
   what the vehicle claims; GB/T 32960 of 2016 says nothing about it.
 - **Gears**: GB/T 32960 reports the selector, so it is `Transmission.SelectedGear`: 0 neutral, 1 to
