@@ -1,0 +1,88 @@
+"""What an operator may set about the doors vehicles come in by."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from motorcade import limits
+
+__all__ = ["Acknowledge", "Config", "ListenerConfig"]
+
+Acknowledge = Literal["always", "standard"]
+"""Whether a correct report on a terminal link is answered: ``always``, or as the standard has
+it: not."""
+
+
+class ListenerConfig(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """One protocol's listeners and the rules of its connections: ``[gateway.<protocol>]``."""
+
+    listen: str = ""
+    """``host:port`` for plain TCP; port 0 takes a free one; empty listens nowhere."""
+    tls_listen: str = ""
+    """``host:port`` for TLS; empty for none."""
+    tls_certificate: str = ""
+    """PEM file with the certificate chain of the TLS listener."""
+    tls_key: str = ""
+    """PEM file with the certificate's private key."""
+    tls_client_ca: str = ""
+    """PEM file with authorities; where set, peers must show a certificate signed by one of them."""
+    acknowledge_reports: Acknowledge = "always"
+    """Terminal links: answer every stored report (an answer lets a terminal free its store), or
+    only wrong ones, as the standard has it. A tenant's own setting wins. Platform links are
+    always answered."""
+    login_timeout_s: float = 60.0
+    """A connection that has not logged in by then is closed."""
+    idle_timeout_s: float = 300.0
+    """A connection without one whole frame for so long is closed: longer than a terminal's longest
+    heartbeat (240 s), and ten times a report's longest period (30 s)."""
+    frame_timeout_s: float = 30.0
+    """A frame begun must be whole by then; slower peers are closed."""
+
+
+class Config(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """The gateway role: ``[gateway]``."""
+
+    gbt32960: ListenerConfig = ListenerConfig(listen="0.0.0.0:32960")
+    """GB/T 32960.3, both editions."""
+    protocols: dict[str, ListenerConfig] = {}
+    """Further protocols by module name; without ``listen`` they take every address at their own
+    port."""
+    linger_ms: float = 8.0
+    """How long a tick waits for other peers' bytes; longer ticks cost latency and save work."""
+    ticks_in_flight_max: int = limits.GATEWAY_TICKS_IN_FLIGHT_MAX
+    """Ticks that may await their append at once; at the bound no new tick starts."""
+    tick_bytes_max: int = limits.GATEWAY_TICK_BYTES_MAX
+    """Bytes one tick takes; what is more waits for the next one, which follows at once."""
+    pending_bytes_max: int = limits.GATEWAY_PENDING_BYTES_MAX
+    """Bytes received and not yet stored; at the bound no socket is read until half of it is
+    done."""
+    partial_bytes_max: int = limits.GATEWAY_PARTIAL_BYTES_MAX
+    """Bytes held for unfinished frames and pending logins; above, the oldest unfinished are
+    closed."""
+    garbage_bytes_max: int = limits.GATEWAY_GARBAGE_BYTES_MAX
+    """Bytes a peer may send without one whole frame among them before it is closed."""
+    write_buffer_bytes_max: int = limits.GATEWAY_WRITE_BUFFER_BYTES_MAX
+    """Answers a peer may leave unread before it is closed."""
+    receive_buffer_bytes: int = 65_536
+    """Socket receive buffer; bounds what the kernel holds per peer. 0 leaves it to the kernel."""
+    connections_max: int = limits.GATEWAY_CONNECTIONS_MAX
+    """Connections of one process, less where the descriptor limit is lower; above, refused."""
+    backlog: int = 4096
+    """Connections the kernel holds until they are accepted; Linux caps it at
+    ``net.core.somaxconn``."""
+    vehicles_cached_max: int = limits.GATEWAY_VEHICLES_CACHED_MAX
+    """VINs whose vehicle is remembered, for platform links and returning vehicles."""
+    vehicle_cache_s: float = 60.0
+    """How long a remembered VIN is believed before the registry is asked again."""
+    quarantined_per_s_max: int = limits.GATEWAY_QUARANTINED_PER_S_MAX
+    """Unreadable frames kept for people to look at, per second; above, they are only counted."""
+    settings_interval_s: float = 1.0
+    """How often tenants' settings are looked at for changes."""
+    drain_timeout_s: float = 10.0
+    """How long a stop waits for answers on their way."""
+
+    def listeners(self) -> dict[str, ListenerConfig]:
+        """Every protocol's listeners by protocol name."""
+        return {"gbt32960": self.gbt32960, **self.protocols}

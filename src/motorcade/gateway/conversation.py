@@ -1,0 +1,277 @@
+"""Frames that are no reports: who logs in, who leaves, what is refused and what is kept for people
+to see.
+
+In: a tick's frames. Out: an ``Outcome`` (which rows go on to the log, which answers are owed
+now) and logins handed to ``Logins``. A peer whose login is being decided keeps its later frames
+until then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motorcade.errors import MotorcadeError
+from motorcade.gateway.config import ListenerConfig
+from motorcade.gateway.directory import vin_text
+from motorcade.gateway.logins import Logins
+from motorcade.gateway.peers import NOBODY, PLATFORM, WAITING, Peer, PeerTable
+from motorcade.gateway.shared import Shared
+from motorcade.limits import GATEWAY_LOGINS_PER_ROUND_MAX
+from motorcade.protocols.frames import Frames, Reject
+
+if TYPE_CHECKING:
+    from motorcade.gateway.listener import Listener
+    from motorcade.gateway.ticks import Tick
+
+__all__ = ["Conversation", "Outcome"]
+
+_REASONS: Final = {
+    "not_logged_in": "Data came before a login; it was dropped.",
+    "vin_mismatch": "The VIN is not the one this link logged in with.",
+    "unknown_vin": "The VIN is not registered.",
+    "other_tenant": "The VIN is registered to another tenant than this link's.",
+}
+
+_ANSWERED: Final = frozenset({"Heartbeat", "TimeSync", "KeyExchanged"})
+"""Events that change nothing and are answered at once."""
+
+_ROWS: Final = frozenset({"LoginRequested", "LoggedOut"})
+"""Events of one vehicle: on a platform's link they are rows like reports, and nobody's role
+changes."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """``taken`` bool (n): rows that go on to the log; ``flag`` uint8 (n): answers owed at once;
+    ``leaving``: peers whose session ends with this tick; ``replies``: answers that are no echo."""
+
+    taken: NDArray[np.bool_]
+    flag: NDArray[np.uint8]
+    leaving: list[Peer] = field(default_factory=list)
+    replies: list[tuple[Peer, bytes]] = field(default_factory=list)
+
+
+class Conversation:
+    """The conversations of one listener's peers."""
+
+    def __init__(self, protocol: ModuleType, shared: Shared, listener: Listener) -> None:
+        self._protocol = protocol
+        self._shared = shared
+        self._listener = listener
+        self._table: PeerTable = listener.table
+        self.rules: ListenerConfig = listener.rules
+        self.logins = Logins(protocol, shared, listener)
+        self._seeking: dict[bytes, list[Peer]] = {}
+        self._seeker: asyncio.Task[None] | None = None
+
+    def ticked(self) -> None:
+        """A tick is finished: there may be room for another."""
+        self._listener.arm()
+
+    def sort(self, frames: Frames, peers: list[Peer], now_us: int) -> Outcome:
+        """Look at what is no report. Later frames of a peer whose role changes are kept for
+        another tick."""
+        taken: NDArray[np.bool_] = self._protocol.is_record(frames)
+        outcome = Outcome(taken, np.zeros(len(frames), np.uint8))
+        rows = np.flatnonzero(~taken).tolist()
+        stopped: set[int] = set()
+        for row in rows:
+            index = int(frames.peer[row])
+            if index in stopped:
+                continue
+            if self._hear(row, frames, peers[index], outcome, now_us):
+                stopped.add(index)
+                self._keep_after(row, index, frames, peers[index], taken)
+        return outcome
+
+    def _hear(self, row: int, frames: Frames, peer: Peer, outcome: Outcome, now_us: int) -> bool:
+        """One frame that is no report; true where the peer's role changes with it."""
+        if peer.session is None:
+            peer.session = self._protocol.Session()
+        slot = peer.slot
+        role = int(self._table.role[slot])
+        settings = self._shared.settings.by_tenant.get(int(self._table.tenant[slot]))
+        event = peer.session.handle(frames.bytes_of(row), now_us, settings)
+        name = type(event).__name__
+        if name in _ANSWERED:
+            outcome.flag[row] = 1
+        elif name == "ActivationRequested":
+            outcome.replies.append((peer, event.reply(1, now_us)))
+        elif name == "Refused" and role == NOBODY and event.code == "cipher":
+            # Whose key opens it is known once the registry has said whose vehicle it is.
+            self.logins.request(peer, event)
+            return True
+        elif name == "Refused":
+            self._refused(row, event, peer, outcome)
+        elif name in _ROWS and role == PLATFORM:
+            outcome.taken[row] = True
+        elif name == "LoginRequested":
+            self.logins.request(peer, event)
+            return True
+        elif name == "PlatformLoginRequested":
+            self.logins.request_platform(peer, event)
+            return True
+        elif name == "LoggedOut":
+            outcome.taken[row] = True
+            outcome.leaving.append(peer)
+            return True
+        elif name == "PlatformLoggedOut":
+            outcome.flag[row] = 1
+            outcome.leaving.append(peer)
+            return True
+        return False
+
+    def _refused(self, row: int, event: Any, peer: Peer, outcome: Outcome) -> None:
+        """Annex B has a wrong login ignored: who is not logged in gets no answer to what is
+        wrong."""
+        if self._table.role[peer.slot] != NOBODY:
+            outcome.flag[row] = event.owed
+        self._shared.metrics.rejects[event.code] += 1
+        self._quarantine(event.code, event.reason, event.frame, peer, event.vin)
+
+    def _keep_after(
+        self, row: int, index: int, frames: Frames, peer: Peer, taken: NDArray[np.bool_]
+    ) -> None:
+        """Put the peer's frames behind ``row`` back before its unfinished bytes."""
+        last = int(np.searchsorted(frames.peer, index, side="right"))
+        kept = b"".join(map(frames.bytes_of, range(row + 1, last)))
+        taken[row + 1 : last] = False
+        self._table.keep(peer, kept)
+        if not peer.state & WAITING and peer.data:
+            self._listener.requeue(peer)
+
+    def look_up(
+        self,
+        tick: Tick,
+        rows: NDArray[np.int64],
+        identity: NDArray[np.bytes_],
+        outcome: Outcome,
+    ) -> None:
+        """Fill in the vehicles of rows on platform links; rows not to be stored are struck from
+        ``outcome.taken``.
+
+        A VIN seen for the first time makes its peer wait until the registry has answered.
+        """
+        now_s = self._shared.clock.monotonic_s()
+        cache = self._shared.vehicles
+        refused: dict[str, list[int]] = {}
+        waiting: set[int] = set()
+        taken = outcome.taken
+        names = identity[rows].tolist()
+        for row, name in zip(rows.tolist(), names, strict=True):
+            index = int(tick.frames.peer[row])
+            if index in waiting:
+                continue
+            known = cache.get(name, now_s)
+            if known is None:
+                waiting.add(index)
+                peer = tick.peers[index]
+                peer.state |= WAITING
+                last = int(np.searchsorted(tick.frames.peer, index, side="right"))
+                ahead = {
+                    names[place] for place in np.flatnonzero(rows >= row) if rows[place] < last
+                }
+                self._keep_after(row - 1, index, tick.frames, peer, taken)
+                tick.flag[row:last] = 0
+                outcome.leaving = [other for other in outcome.leaving if other is not peer]
+                self._seek(peer, ahead)
+            elif known.vehicle == 0:
+                refused.setdefault("unknown_vin", []).append(row)
+            elif known.tenant != tick.frames.tenant[row]:
+                refused.setdefault("other_tenant", []).append(row)
+            else:
+                tick.frames.vehicle[row] = known.vehicle
+        for code, places in refused.items():
+            taken[places] = False
+            self.refuse(tick, np.array(places), code)
+
+    def refuse(self, tick: Tick, rows: NDArray[np.int64], code: str) -> None:
+        """Rows that are not stored for a reason of ours; answered by the standard, unless not
+        logged in."""
+        reason = _REASONS[code]
+        self._shared.metrics.rejects[code] += len(rows)
+        frames = tick.frames.take(rows)
+        rejects = [Reject(code, reason, b"", place) for place in range(len(rows))]
+        if code != "not_logged_in":
+            tick.flag[rows] = self._protocol.flags_for(frames, rejects)
+        room = self._shared.quarantine.room()
+        for row in rows[:room].tolist():
+            self._keep_row(tick, row, code, reason)
+        self._shared.quarantine.skipped(len(rows) - room)
+
+    def faulty(
+        self,
+        tick: Tick,
+        rows: NDArray[np.int64],
+        frames: Frames,
+        rejects: Sequence[Reject],
+        flag: NDArray[np.uint8],
+    ) -> None:
+        """What ``decode`` could not read: sets the error answers in ``flag`` and keeps the
+        frames."""
+        wrong = self._protocol.flags_for(frames, rejects)
+        places = np.array([reject.frame for reject in rejects if reject.frame >= 0], np.int64)
+        flag[places] = wrong[places]
+        for reject in rejects:
+            self._shared.metrics.rejects[reject.code] += 1
+            if reject.frame >= 0:
+                self._keep_row(tick, int(rows[reject.frame]), reject.code, reject.reason)
+
+    def rejected(self, rejects: Sequence[Reject], peers: Sequence[Peer]) -> None:
+        """What ``cut`` skipped to find the next frame."""
+        for reject in rejects:
+            self._shared.metrics.rejects[reject.code] += 1
+            peer = peers[reject.peer]
+            vin = vin_text(bytes(self._table.identity[peer.slot]))
+            self._quarantine(reject.code, reject.reason, reject.data, peer, vin)
+
+    def _keep_row(self, tick: Tick, row: int, code: str, reason: str) -> None:
+        """Keep one frame of a tick for people to see."""
+        vin = vin_text(self._protocol.vins(tick.frames.take(np.array([row])))[0])
+        peer = tick.peers[int(tick.frames.peer[row])]
+        self._quarantine(code, reason, tick.frames.bytes_of(row), peer, vin)
+
+    def _quarantine(self, code: str, reason: str, data: bytes, peer: Peer, vin: str) -> None:
+        self._shared.quarantine.add(
+            tenant=int(self._table.tenant[peer.slot]),
+            vin=vin,
+            protocol=self._protocol.NAME,
+            peer=peer,
+            code=code,
+            reason=reason,
+            data=data,
+        )
+
+    def _seek(self, peer: Peer, identities: set[bytes]) -> None:
+        for identity in identities:
+            self._seeking.setdefault(identity, []).append(peer)
+        if self._seeker is None:
+            self._seeker = asyncio.get_running_loop().create_task(self._resolve())
+
+    async def _resolve(self) -> None:
+        """Ask the registry for VINs first seen on platform links, all that came up at once."""
+        shared = self._shared
+        try:
+            while self._seeking:
+                wanted = list(self._seeking)[:GATEWAY_LOGINS_PER_ROUND_MAX]
+                peers = {peer for identity in wanted for peer in self._seeking.pop(identity)}
+                vins = list(map(vin_text, wanted))
+                try:
+                    known = await shared.directory.resolve(vins)
+                except MotorcadeError as error:
+                    shared.metrics.unstored[error.code] += len(wanted)
+                    for peer in peers:
+                        self._listener.forget_kept(peer)
+                else:
+                    shared.vehicles.learn(wanted, known, shared.clock.monotonic_s())
+                for peer in peers:
+                    self._listener.release(peer)
+        finally:
+            self._seeker = None

@@ -1,0 +1,100 @@
+"""What the gateway asks of the fleet registry, and the VINs whose answer it remembers.
+
+``fleet.Fleet`` fits ``Directory``; a test may pass a table in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+__all__ = ["Directory", "Known", "Remembered", "VehicleCache", "vin_text"]
+
+_UNKNOWN_S = 2.0
+"""How long an unregistered VIN is believed unknown: a vehicle added by API is let in soon after."""
+
+
+class Known(Protocol):
+    """A registered vehicle: its dense number and its tenant's number."""
+
+    @property
+    def vehicle(self) -> int: ...
+
+    @property
+    def tenant(self) -> int: ...
+
+
+class Directory(Protocol):
+    """Who is who, for the platform as a whole. Every method raises ``DependencyError`` where the
+    registry does not answer."""
+
+    async def resolve(self, vins: Sequence[str], *, register: bool = True) -> Mapping[str, Known]:
+        """The vehicles of the VINs that are registered, or were by this call as a tenant claims
+        their prefix; the others are left out. One query for all."""
+
+    async def platform_login(self, user: str, password: str) -> int | None:
+        """The tenant whose platform account this is, or None."""
+
+    async def gateway_settings(self) -> Mapping[int, Any]:
+        """Per tenant number what the gateway obeys: ``acknowledge_reports`` (empty: the
+        listener's), and what the protocol's ``decode`` reads (keys, custom tables)."""
+
+    async def settings_stamp(self) -> int:
+        """A number that changes with any tenant's settings; cheap to ask."""
+
+
+class Remembered(NamedTuple):
+    """A VIN's vehicle and tenant (0 and 0: unregistered), believed until ``until_s``
+    (monotonic)."""
+
+    vehicle: int
+    tenant: int
+    until_s: float
+
+
+class VehicleCache:
+    """VINs on platform links, in two generations: when the young one is full, the old one is
+    forgotten.
+
+    Terminals are not remembered here: their vehicle stands beside their connection.
+    """
+
+    def __init__(self, size_max: int, ttl_s: float) -> None:
+        self._half = max(1, size_max // 2)
+        self._ttl_s = ttl_s
+        self._young: dict[bytes, Remembered] = {}
+        self._old: dict[bytes, Remembered] = {}
+
+    def __len__(self) -> int:
+        return len(self._young) + len(self._old)
+
+    def get(self, identity: bytes, now_s: float) -> Remembered | None:
+        """What is remembered and still believed."""
+        found = self._young.get(identity)
+        if found is None:
+            found = self._old.pop(identity, None)
+            if found is None:
+                return None
+            self._put(identity, found)
+        return found if found.until_s > now_s else None
+
+    def learn(self, identities: Iterable[bytes], known: Mapping[str, Known], now_s: float) -> None:
+        """Remember the registry's answer about ``identities``."""
+        for identity in identities:
+            vehicle = known.get(vin_text(identity))
+            if vehicle is None:
+                self._put(identity, Remembered(0, 0, now_s + _UNKNOWN_S))
+            else:
+                until_s = now_s + self._ttl_s
+                self._put(identity, Remembered(vehicle.vehicle, vehicle.tenant, until_s))
+
+    def _put(self, identity: bytes, remembered: Remembered) -> None:
+        if len(self._young) >= self._half:
+            self._old, self._young = self._young, {}
+        self._young[identity] = remembered
+
+
+def vin_text(identity: bytes) -> str:
+    """The bytes of a frame's VIN field as the registry knows it: without what it was filled up
+    with."""
+    return identity.decode("ascii", "replace").strip("\0 ")

@@ -1,0 +1,238 @@
+"""One gateway process: the doors of every protocol, what they share, starting and draining.
+
+Several processes may listen on the same ports; each has its own connections. A vehicle that logs
+in at one of them is named on the log's bus (``gateway.login``), so that the others close an
+older link of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import resource
+import secrets
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
+from types import ModuleType
+from typing import Final
+
+import msgspec
+import structlog
+
+from motorcade import protocols
+from motorcade.clock import Clock, SystemClock
+from motorcade.errors import MotorcadeError
+from motorcade.gateway.budget import Budget
+from motorcade.gateway.config import Config, ListenerConfig
+from motorcade.gateway.directory import Directory, VehicleCache
+from motorcade.gateway.listener import Listener
+from motorcade.gateway.metrics import Metrics
+from motorcade.gateway.peers import Peer
+from motorcade.gateway.quarantine import Quarantine
+from motorcade.gateway.shared import Closable, Log, Settings, Shared
+from motorcade.limits import GATEWAY_SPARE_DESCRIPTORS
+
+__all__ = ["Gateway", "LOGIN_SUBJECT"]
+
+LOGIN_SUBJECT: Final = "gateway.login"
+"""Where gateways tell each other who logged in."""
+
+_SWEEP_S: Final = 1.0
+_log = structlog.get_logger(__name__)
+
+
+class _Hint(msgspec.Struct, array_like=True):
+    """Vehicles that logged in at a gateway at a time; the later login wins, the greater name on
+    a tie."""
+
+    gateway: str
+    at_us: int
+    vehicles: list[int]
+
+
+class Gateway:
+    """The gateway role of one process. ``start`` it inside a running loop; uvloop's is the fast
+    one."""
+
+    def __init__(
+        self,
+        config: Config,
+        log: Log,
+        directory: Directory,
+        clock: Clock | None = None,
+        *,
+        name: str = "",
+        find: Callable[[str], ModuleType] | None = None,
+    ) -> None:
+        self.name = name or secrets.token_hex(4)
+        self.config = config
+        self._find = find or protocols.find
+        self._listeners: list[Listener] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._hints: set[asyncio.Task[None]] = set()
+        self._subscription: Closable | None = None
+        self.addresses: dict[str, list[tuple[str, int]]] = {}
+        self.metrics = Metrics(self.name)
+        clock = clock or SystemClock()
+        self._shared = Shared(
+            name=self.name,
+            config=config,
+            log=log,
+            directory=directory,
+            clock=clock,
+            budget=Budget(config.pending_bytes_max, config.receive_buffer_bytes, self._peers),
+            metrics=self.metrics,
+            quarantine=Quarantine(
+                log.quarantine, config.quarantined_per_s_max, clock, self.metrics
+            ),
+            settings=Settings(),
+            vehicles=VehicleCache(config.vehicles_cached_max, config.vehicle_cache_s),
+            hint=self._tell,
+        )
+
+    async def start(self) -> None:
+        """Read the settings and open the doors; ``addresses`` tells where.
+
+        Raises ``Invalid`` for an address that cannot be listened on, ``DependencyError`` where
+        registry or log do not answer.
+        """
+        await self._refresh()
+        self._subscription = await self._shared.log.subscribe(LOGIN_SUBJECT, self._told)
+        slots = connections_max(self.config.connections_max)
+        for name, rules in self.config.listeners().items():
+            protocol = self._find(name)
+            listener = Listener(name, protocol, _at_home(rules, protocol), self._shared, slots)
+            self.addresses[name] = await listener.start()
+            self._listeners.append(listener)
+        self._measure()
+        run = asyncio.get_running_loop().create_task
+        self._tasks = [
+            run(self._every(_SWEEP_S, self._sweep)),
+            run(self._every(self.config.settings_interval_s, self._refresh)),
+        ]
+
+    async def drain_and_stop(self) -> None:
+        """Accept nobody any more, answer what is on its way, close every connection."""
+        for listener in self._listeners:
+            listener.stop_accepting()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.config.drain_timeout_s):
+                for listener in self._listeners:
+                    await listener.drained()
+        for listener in self._listeners:
+            listener.stop()
+        for task in [*self._tasks, *self._hints]:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        await self._shared.quarantine.flush()
+        if self._subscription is not None:
+            with contextlib.suppress(MotorcadeError):
+                await self._subscription.close()
+
+    def metrics_text(self) -> str:
+        """This process's metrics in Prometheus' text format."""
+        return self.metrics.text()
+
+    @property
+    def connections(self) -> int:
+        """Open connections."""
+        return sum(listener.table.count for listener in self._listeners)
+
+    @property
+    def sessions(self) -> int:
+        """Peers that are logged in."""
+        return sum(listener.table.sessions() for listener in self._listeners)
+
+    def _peers(self) -> Iterable[Peer]:
+        return chain.from_iterable(listener.peers() for listener in self._listeners)
+
+    def _measure(self) -> None:
+        budget = self._shared.budget
+        self.metrics.gauges.update(
+            {
+                "connections": ("Open connections", lambda: self.connections),
+                "sessions": ("Peers logged in", lambda: self.sessions),
+                "pending_bytes": ("Received and not yet stored", lambda: budget.pending),
+                "unread": ("Whether sockets are left unread", lambda: float(budget.full)),
+                "kept_bytes": (
+                    "Unfinished frames and bytes behind pending logins",
+                    lambda: sum(listener.table.kept_bytes for listener in self._listeners),
+                ),
+            }
+        )
+
+    async def _every(self, seconds: float, work: Callable[[], object]) -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            try:
+                result = work()
+                if asyncio.iscoroutine(result):
+                    await result
+            except MotorcadeError as error:
+                self.metrics.unstored[error.code] += 1
+            except Exception:
+                _log.exception("a periodic job of the gateway failed")
+
+    async def _sweep(self) -> None:
+        for listener in self._listeners:
+            listener.sweep()
+        await self._shared.quarantine.flush()
+
+    async def _refresh(self) -> None:
+        """Take the tenants' settings again if their stamp changed."""
+        directory, settings = self._shared.directory, self._shared.settings
+        stamp = await directory.settings_stamp()
+        if stamp != settings.stamp:
+            settings.take(stamp, await directory.gateway_settings())
+
+    def _tell(self, vehicles: Sequence[int], at_us: int) -> None:
+        """Name new logins to the other gateways; a lost hint leaves an old link to its idle
+        timeout."""
+        payload = msgspec.msgpack.encode(_Hint(self.name, at_us, list(vehicles)))
+        task = asyncio.get_running_loop().create_task(self._publish(payload))
+        self._hints.add(task)
+        task.add_done_callback(self._hints.discard)
+
+    async def _publish(self, payload: bytes) -> None:
+        with contextlib.suppress(MotorcadeError):
+            await self._shared.log.publish(LOGIN_SUBJECT, payload)
+
+    async def _told(self, payload: bytes) -> None:
+        """Another gateway has a vehicle that may have an older link here."""
+        try:
+            hint = msgspec.msgpack.decode(payload, type=_Hint)
+        except msgspec.DecodeError:
+            return
+        if hint.gateway == self.name:
+            return
+        for listener in self._listeners:
+            table = listener.table
+            for vehicle in hint.vehicles:
+                slot = table.by_vehicle.get(vehicle)
+                peer = table.peer[slot] if slot is not None else None
+                if peer is None or slot is None:
+                    continue
+                if (int(table.login_us[slot]), self.name) < (hint.at_us, hint.gateway):
+                    listener.close(peer, "replaced")
+
+
+def connections_max(wanted: int) -> int:
+    """Connections this process may hold: ``wanted``, or what the descriptor limit leaves."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard and (hard == resource.RLIM_INFINITY or soft < wanted):
+        most = wanted + 2 * GATEWAY_SPARE_DESCRIPTORS
+        raised = most if hard == resource.RLIM_INFINITY else min(hard, most)
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, raised), hard))
+        soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if soft == resource.RLIM_INFINITY:
+        return wanted
+    return max(1, min(wanted, soft - GATEWAY_SPARE_DESCRIPTORS))
+
+
+def _at_home(rules: ListenerConfig, protocol: ModuleType) -> ListenerConfig:
+    """The rules with the protocol's own port where none is named."""
+    if rules.listen or rules.tls_listen:
+        return rules
+    return msgspec.structs.replace(rules, listen=f"0.0.0.0:{protocol.DEFAULT_PORT}")

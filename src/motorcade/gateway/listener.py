@@ -1,0 +1,311 @@
+"""The listeners of one protocol: sockets, the inbox of its peers, when ticks run, who is closed by
+rule.
+
+Closed by rule: connections above the limit, peers that do not log in, stay silent, leave a frame
+unfinished, send only garbage, or do not read their answers. What is malformed alone never closes
+a connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Iterable
+from types import ModuleType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motorcade.errors import Invalid
+from motorcade.gateway.budget import Budget
+from motorcade.gateway.config import ListenerConfig
+from motorcade.gateway.conversation import Conversation
+from motorcade.gateway.peers import NOBODY, PAUSED, QUEUED, WAITING, Peer, PeerTable
+from motorcade.gateway.shared import Shared
+from motorcade.gateway.ticks import Ticks
+
+__all__ = ["Listener", "parse_address"]
+
+_LONG_TAIL_BYTES = 4096
+"""An unfinished frame above this is not searched again for every few bytes that come: only when
+it has grown by an eighth, or after ``_LONG_TAIL_S``. Else peers that send bytes singly would
+cost a core."""
+
+_LONG_TAIL_S = 0.5
+
+
+class Listener:
+    """One protocol's doors. ``inbox`` holds the peers whose bytes the next tick takes."""
+
+    def __init__(
+        self, name: str, protocol: ModuleType, rules: ListenerConfig, shared: Shared, slots: int
+    ) -> None:
+        self.name = name
+        self.protocol = protocol
+        self.rules = rules
+        self.shared = shared
+        self.budget: Budget = shared.budget
+        self.table = PeerTable(slots)
+        self.inbox: list[Peer] = []
+        self.armed = False
+        self.conversation = Conversation(protocol, shared, self)
+        self.ticks = Ticks(protocol, shared, self.table, self.conversation)
+        self._linger_s = shared.config.linger_ms / 1000.0
+        self._arrived_s = 0.0
+        self._slow: set[Peer] = set()
+        self._hurried: set[Peer] = set()
+        self._servers: list[asyncio.Server] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._loop = asyncio.get_running_loop()
+        self.stopping = False
+
+    async def start(self) -> list[tuple[str, int]]:
+        """Listen; returns host and port of every door. ``Invalid`` for an address or file that
+        cannot be."""
+        bound = []
+        for address, context in (
+            (self.rules.listen, None),
+            (self.rules.tls_listen, _tls(self.rules) if self.rules.tls_listen else None),
+        ):
+            if not address:
+                continue
+            server = await self._serve(address, context)
+            self._servers.append(server)
+            bound.append(server.sockets[0].getsockname()[:2])
+        return bound
+
+    async def _serve(self, address: str, context: ssl.SSLContext | None) -> asyncio.Server:
+        host, port = parse_address(address)
+        try:
+            info = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+            sock = socket.socket(info[0][0], socket.SOCK_STREAM)
+            try:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                # Several gateway processes share a port; the kernel spreads the connections.
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+                if self.shared.config.receive_buffer_bytes:
+                    size = self.shared.config.receive_buffer_bytes
+                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
+                sock.bind(info[0][4])
+            except BaseException:
+                sock.close()
+                raise
+        except OSError as error:
+            raise Invalid(f"cannot listen on {address}: {error}") from error
+        backlog = self.shared.config.backlog
+        return await self._loop.create_server(
+            lambda: Peer(self), sock=sock, ssl=context, backlog=backlog
+        )
+
+    def stop_accepting(self) -> None:
+        """Close the doors; who is in stays."""
+        self.stopping = True
+        for server in self._servers:
+            server.close()
+
+    def stop(self) -> None:
+        """Close every connection."""
+        for peer in self.peers():
+            self.close(peer, "stopped")
+
+    def peers(self) -> Iterable[Peer]:
+        """Open connections."""
+        return [peer for peer in self.table.peer if peer is not None]
+
+    async def drained(self) -> None:
+        """Returns when nothing is on its way to an answer any more."""
+        while self.busy:
+            settled = self.ticks.settled()
+            await (settled if settled is not None else asyncio.sleep(self._linger_s))
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything is on its way to an answer."""
+        return bool(self.inbox or self.ticks.in_flight or self.conversation.logins.waiting)
+
+    # ── connections ─────────────────────────────────────────────────────────────────────────────
+
+    def opened(self, peer: Peer, transport: asyncio.Transport) -> None:
+        """A connection came in; closed at once where there is no room."""
+        table = self.table
+        if table.count >= table.capacity or self.stopping:
+            self.shared.metrics.closed["connection_limit"] += 1
+            transport.abort()
+            return
+        peer.transport = transport
+        table.add(peer, self.shared.clock.monotonic_s())
+        transport.set_write_buffer_limits(high=self.shared.config.write_buffer_bytes_max)
+        self.budget.joined(peer)
+
+    def closed(self, peer: Peer) -> None:
+        """A connection is gone: forget its bytes and its slot."""
+        peer.transport = None
+        if peer.slot < 0:
+            return
+        waiting = len(peer.data) - int(self.table.kept[peer.slot])
+        self.table.drop_kept(peer.slot)
+        self.table.remove(peer)
+        self._slow.discard(peer)
+        peer.data = b""
+        peer.session = None
+        self.budget.finished(waiting)
+
+    def close(self, peer: Peer, rule: str) -> None:
+        """Close a connection by a rule; safe to call twice."""
+        transport = peer.transport
+        if transport is None:
+            return
+        self.shared.metrics.closed[rule] += 1
+        self.closed(peer)
+        if rule == "stopped":
+            transport.close()
+        else:
+            transport.abort()
+
+    def release(self, peer: Peer) -> None:
+        """A pending login is decided: what the peer sent meanwhile is looked at."""
+        peer.state &= ~WAITING
+        if peer.data and peer.transport is not None:
+            self.requeue(peer)
+
+    def requeue(self, peer: Peer) -> None:
+        """Have the next tick look at the peer's bytes."""
+        if not peer.state & (QUEUED | WAITING):
+            peer.state |= QUEUED
+            self.inbox.append(peer)
+            self.arm()
+
+    def forget_kept(self, peer: Peer) -> None:
+        """Drop what the peer sent: nothing can be done with it now, and it will send again."""
+        if peer.slot < 0:
+            return
+        waiting = len(peer.data) - int(self.table.kept[peer.slot])
+        self.table.drop_kept(peer.slot)
+        peer.data = b""
+        self.budget.finished(waiting)
+
+    # ── ticks ───────────────────────────────────────────────────────────────────────────────────
+
+    def arm(self) -> None:
+        """Have a tick run soon, if there is something to do and room for one more in flight."""
+        if self.armed or not self.inbox:
+            return
+        if self.ticks.in_flight >= self.shared.config.ticks_in_flight_max:
+            return
+        self.armed = True
+        self._arrived_s = self.shared.clock.monotonic_s()
+        self._loop.call_later(self._linger_s, self._tick)
+
+    def _tick(self) -> None:
+        self.armed = False
+        peers: list[Peer] = []
+        chunks: list[bytes] = []
+        room = self.shared.config.tick_bytes_max
+        inbox = self.inbox
+        place = 0
+        for peer in inbox:
+            if room <= 0:
+                break
+            place += 1
+            data = peer.data
+            peer.state &= ~QUEUED
+            if peer.slot < 0 or not data:
+                continue
+            if len(data) > _LONG_TAIL_BYTES and self._slowly(peer, len(data)):
+                continue
+            peer.data = b""
+            peers.append(peer)
+            chunks.append(data)
+            room -= len(data)
+            if peer.state & PAUSED and not self.budget.full:
+                peer.resume()
+        self.inbox = inbox[place:]
+        if peers:
+            weight = self.table.take_kept(peers, chunks)
+            self.shared.metrics.bytes_received += weight
+            self.ticks.run(peers, chunks, self._arrived_s, weight)
+            self._close_garbage(peers)
+        self.arm()
+
+    def _slowly(self, peer: Peer, size: int) -> bool:
+        """Whether a long unfinished frame has grown too little to be searched again now."""
+        if peer in self._hurried:
+            self._hurried.discard(peer)
+            return False
+        kept = int(self.table.kept[peer.slot])
+        if kept <= _LONG_TAIL_BYTES or (size - kept) * 8 >= kept:
+            self._slow.discard(peer)
+            return False
+        if not self._slow:
+            self._loop.call_later(_LONG_TAIL_S, self._hurry)
+        self._slow.add(peer)
+        return True
+
+    def _hurry(self) -> None:
+        """Search the long unfinished frames again, whatever they have grown by."""
+        self._hurried = {peer for peer in self._slow if peer.slot >= 0}
+        self._slow = set()
+        for peer in self._hurried:
+            self.requeue(peer)
+
+    # ── rules ───────────────────────────────────────────────────────────────────────────────────
+
+    def sweep(self) -> None:
+        """Close by rule; run every second. Each rule is one comparison over all peers."""
+        table, rules = self.table, self.rules
+        used = len(table.peer)
+        now_s = self.shared.clock.monotonic_s()
+        late = table.role[:used] == NOBODY
+        late &= now_s - table.opened_s[:used] > rules.login_timeout_s
+        self._close_all(late, "login_timeout")
+        self._close_all(now_s - table.heard_s[:used] > rules.idle_timeout_s, "idle_timeout")
+        self._close_all(now_s - table.partial_s[:used] > rules.frame_timeout_s, "frame_timeout")
+        self._shed()
+
+    def _close_garbage(self, peers: list[Peer]) -> None:
+        """Close the peers of a tick that send nothing else; at once, for they send fast."""
+        slots = np.fromiter((peer.slot for peer in peers), np.int64, len(peers))
+        spent = self.table.garbage[slots] > self.shared.config.garbage_bytes_max
+        for place in np.flatnonzero(spent).tolist():
+            self.close(peers[place], "garbage")
+
+    def _close_all(self, rows: NDArray[np.bool_], rule: str) -> None:
+        for slot in np.flatnonzero(rows).tolist():
+            peer = self.table.peer[slot]
+            if peer is not None:
+                self.close(peer, rule)
+
+    def _shed(self) -> None:
+        """Above the bound of unfinished frames: close the peers whose frame is unfinished the
+        longest."""
+        table, bound = self.table, self.shared.config.partial_bytes_max
+        if table.kept_bytes <= bound:
+            return
+        for slot in np.argsort(table.partial_s[: len(table.peer)], kind="stable").tolist():
+            if table.kept_bytes <= bound * 3 // 4:
+                return
+            peer = table.peer[slot]
+            if peer is not None and table.kept[slot] > 0:
+                self.close(peer, "partial_bytes")
+
+
+def parse_address(text: str) -> tuple[str, int]:
+    """``host:port`` or ``[v6]:port``. Raises ``Invalid``."""
+    host, separator, port = text.rpartition(":")
+    if not separator or not port.isdigit() or int(port) > 65_535:
+        raise Invalid(f"{text!r} is not host:port")
+    return host.strip("[]") or "0.0.0.0", int(port)
+
+
+def _tls(rules: ListenerConfig) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(rules.tls_certificate, rules.tls_key or None)
+        if rules.tls_client_ca:
+            context.load_verify_locations(rules.tls_client_ca)
+            context.verify_mode = ssl.CERT_REQUIRED
+    except (OSError, ssl.SSLError) as error:
+        raise Invalid(f"the TLS certificate, key or client CA cannot be read: {error}") from error
+    return context

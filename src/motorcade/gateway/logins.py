@@ -1,0 +1,276 @@
+"""Logins: all that came up are decided, stored and answered together, round after round.
+
+In: login frames of waiting peers. Out: rows of kind ``login`` in the log, sessions, answers after
+the fsync.
+
+An unregistered VIN is refused by the standard's answer, so that whoever installs the terminal
+sees why. A login whose frame cannot be read, or while registry or log do not answer, is ignored
+(GB/T 32960.3 annex B: the terminal tries again). A vehicle that logs in over a new connection
+closes its old one, here and, by a hint on the log's bus, in the other gateway processes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from motorcade.errors import MotorcadeError
+from motorcade.gateway.peers import PLATFORM, TERMINAL, WAITING, Peer
+from motorcade.gateway.shared import Shared
+from motorcade.gateway.store import store
+from motorcade.limits import GATEWAY_LOGIN_FAILURES_MAX, GATEWAY_LOGINS_PER_ROUND_MAX
+from motorcade.protocols.frames import Decoded, Frames, Reject
+
+if TYPE_CHECKING:
+    from motorcade.gateway.listener import Listener
+
+__all__ = ["Logins", "frames_from"]
+
+_log = structlog.get_logger(__name__)
+
+
+class _Request(NamedTuple):
+    peer: Peer
+    event: Any
+
+    @property
+    def vin(self) -> str:
+        vin: str = self.event.vin
+        return vin
+
+    @property
+    def frame(self) -> bytes:
+        frame: bytes = self.event.frame
+        return frame
+
+
+class Logins:
+    """The login rounds of one listener. One round runs at a time: what comes meanwhile is the
+    next."""
+
+    def __init__(self, protocol: ModuleType, shared: Shared, listener: Listener) -> None:
+        self._protocol = protocol
+        self._shared = shared
+        self._listener = listener
+        self._waiting: deque[_Request] = deque()
+        self._task: asyncio.Task[None] | None = None
+        self._platforms: set[asyncio.Task[None]] = set()
+        self._doors = asyncio.Semaphore(4)
+
+    @property
+    def waiting(self) -> int:
+        """Logins not decided."""
+        return len(self._waiting) + len(self._platforms) + (self._task is not None)
+
+    def request(self, peer: Peer, event: Any) -> None:
+        """A terminal wants in; it waits."""
+        peer.state |= WAITING
+        self._waiting.append(_Request(peer, event))
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._rounds())
+
+    def request_platform(self, peer: Peer, event: Any) -> None:
+        """A platform wants in; it waits."""
+        peer.state |= WAITING
+        task = asyncio.get_running_loop().create_task(self._platform(peer, event))
+        self._platforms.add(task)
+        task.add_done_callback(self._platforms.discard)
+
+    async def _rounds(self) -> None:
+        try:
+            while self._waiting:
+                count = min(len(self._waiting), GATEWAY_LOGINS_PER_ROUND_MAX)
+                batch = [self._waiting.popleft() for _ in range(count)]
+                try:
+                    await self._round([one for one in batch if one.peer.transport is not None])
+                except Exception:
+                    # A fault of ours costs this round its answers, not the listener its logins.
+                    _log.exception("a round of logins failed in an unforeseen way")
+                finally:
+                    for one in batch:
+                        self._listener.release(one.peer)
+        finally:
+            self._task = None
+
+    async def _round(self, batch: list[_Request]) -> None:
+        """Decide one batch; peers are released by the caller, whatever comes."""
+        if not batch:
+            return
+        shared = self._shared
+        try:
+            known = await shared.directory.resolve(list(dict.fromkeys(one.vin for one in batch)))
+        except MotorcadeError as error:
+            shared.metrics.unstored[error.code] += len(batch)
+            return
+        found = [known.get(one.vin) for one in batch]
+        frames = frames_from([one.frame for one in batch]).addressed(
+            np.array([one.vehicle if one else 0 for one in found], np.uint64),
+            np.array([one.tenant if one else 0 for one in found], np.uint32),
+        )
+        login_us = shared.clock.now_us()
+        flag = self._refusals(frames, batch)
+        self._open(frames, batch, flag, login_us)
+        accepted = await self._stored(frames, batch, flag, login_us)
+        settled = self._listener.ticks.settled()
+        if settled is not None:
+            await settled
+        self._admit(frames, batch, accepted, login_us)
+        self._answer(frames, batch, flag)
+        shared.metrics.logins += len(accepted)
+        if accepted:
+            shared.hint(frames.vehicle[accepted].tolist(), login_us)
+
+    def _refusals(self, frames: Frames, batch: Sequence[_Request]) -> NDArray[np.uint8]:
+        """Answers of VINs nobody registered; 0 for the others."""
+        unknown = np.flatnonzero(frames.vehicle == 0)
+        reason = "The VIN is not registered."
+        rejects = [Reject("unknown_vin", reason, b"", row) for row in unknown.tolist()]
+        flag: NDArray[np.uint8] = self._protocol.flags_for(frames, rejects)
+        flag[frames.vehicle != 0] = 0
+        for row in unknown.tolist():
+            self._keep("unknown_vin", reason, batch[row], 0)
+        return flag
+
+    def _open(
+        self, frames: Frames, batch: list[_Request], flag: NDArray[np.uint8], now_us: int
+    ) -> None:
+        """Logins whose data unit was closed until now: open them with the key of the vehicle's
+        tenant."""
+        for row, (peer, event) in enumerate(batch):
+            if type(event).__name__ != "Refused" or not frames.vehicle[row]:
+                continue
+            settings = self._shared.settings.by_tenant.get(int(frames.tenant[row]))
+            again = peer.session.handle(event.frame, now_us, settings) if peer.session else event
+            batch[row] = _Request(peer, again)
+            if type(again).__name__ != "LoginRequested":
+                flag[row] = getattr(again, "owed", 0)
+                frames.vehicle[row] = 0
+                self._keep(
+                    "cipher", "The login cannot be decrypted.", batch[row], int(frames.tenant[row])
+                )
+
+    async def _stored(
+        self,
+        frames: Frames,
+        batch: Sequence[_Request],
+        flag: NDArray[np.uint8],
+        login_us: int,
+    ) -> list[int]:
+        """Append the login rows; sets their answers, returns the rows that are in."""
+        rows = np.flatnonzero(frames.vehicle != 0)
+        if not len(rows):
+            return []
+        some = frames.take(rows)
+        settings = self._shared.settings.by_tenant
+        decoded: Decoded = self._protocol.decode(some, login_us, settings)
+        flag[rows] = 1
+        for reject in decoded.rejects:
+            if reject.frame >= 0:
+                row = int(rows[reject.frame])
+                flag[row] = 0
+                self._keep(reject.code, reject.reason, batch[row], int(frames.tenant[row]))
+        failed = await store(self._shared, decoded.batches) if decoded.batches else None
+        if failed is not None:
+            count = np.uint64(self._shared.log.partitions)
+            flag[np.isin(frames.vehicle % count, failed) & (frames.vehicle != 0)] = 0
+        accepted: list[int] = rows[flag[rows] == 1].tolist()
+        return accepted
+
+    def _admit(
+        self, frames: Frames, batch: Sequence[_Request], accepted: Sequence[int], login_us: int
+    ) -> None:
+        table = self._listener.table
+        identities = self._protocol.vins(frames)
+        for row in accepted:
+            peer = batch[row].peer
+            if peer.slot < 0:
+                continue
+            table.sign_on(peer.slot, TERMINAL, int(frames.tenant[row]), login_us)
+            _settle(peer, "terminal", batch[row].event)
+            old = table.drives(peer.slot, int(frames.vehicle[row]), identities[row])
+            if old is not None:
+                self._listener.close(old, "replaced")
+
+    def _answer(self, frames: Frames, batch: Sequence[_Request], flag: NDArray[np.uint8]) -> None:
+        now_us = self._shared.clock.now_us()
+        platform = np.zeros(len(frames), bool)
+        settings = self._shared.settings.by_tenant
+        answers = self._protocol.answer(frames, flag, platform, now_us, settings)
+        ends = (answers.offset + answers.length).tolist()
+        for one, start, end in zip(batch, answers.offset.tolist(), ends, strict=True):
+            one.peer.send(answers.buffer[start:end])
+
+    async def _platform(self, peer: Peer, event: Any) -> None:
+        """Decide one platform's login. Refused three times, its connection is closed."""
+        shared, table = self._shared, self._listener.table
+        try:
+            async with self._doors:
+                tenant = await shared.directory.platform_login(event.user, event.password)
+            settled = self._listener.ticks.settled()
+            if settled is not None:
+                await settled
+            if peer.slot < 0:
+                return
+            frames = frames_from([event.frame])
+            flag = np.ones(1, np.uint8)
+            if tenant is None:
+                reject = Reject("credentials", "User or password is wrong.", b"", 0)
+                flag = self._protocol.flags_for(frames, [reject])
+                shared.metrics.rejects["credentials"] += 1
+                table.failures[peer.slot] += 1
+            else:
+                table.sign_off(peer.slot)
+                table.sign_on(peer.slot, PLATFORM, tenant, shared.clock.now_us())
+                _settle(peer, "platform", event)
+                shared.metrics.logins += 1
+            answers = self._protocol.answer(frames, flag, np.ones(1, bool), shared.clock.now_us())
+            peer.send(answers.buffer)
+            if table.failures[peer.slot] >= GATEWAY_LOGIN_FAILURES_MAX:
+                self._listener.close(peer, "login_failures")
+        except MotorcadeError as error:
+            shared.metrics.unstored[error.code] += 1
+        finally:
+            self._listener.release(peer)
+
+    def _keep(self, code: str, reason: str, request: _Request, tenant: int) -> None:
+        """Count a refused login and keep its frame for people to see."""
+        self._shared.metrics.rejects[code] += 1
+        self._shared.quarantine.add(
+            tenant=tenant,
+            vin=request.vin,
+            protocol=self._protocol.NAME,
+            peer=request.peer,
+            code=code,
+            reason=reason,
+            data=request.frame,
+        )
+
+
+def _settle(peer: Peer, role: str, event: Any) -> None:
+    """Take the decision into the peer's session. (``event.reply`` would, and build an answer as
+    well: the answers of a round are built together.)"""
+    peer.session.role = role
+    peer.session.identity = event.vin
+    peer.session.sequence = getattr(event, "sequence", -1)
+
+
+def frames_from(parts: Sequence[bytes]) -> Frames:
+    """Frames laid end to end; each is its own peer."""
+    length = np.fromiter(map(len, parts), np.int64, len(parts))
+    offset = np.cumsum(length) - length
+    rows = len(parts)
+    return Frames(
+        np.frombuffer(b"".join(parts), np.uint8),
+        offset,
+        length,
+        np.arange(rows),
+        np.zeros(rows, np.uint64),
+        np.zeros(rows, np.uint32),
+    )

@@ -1,0 +1,242 @@
+"""One tick of a listener: the bytes of many peers become rows in the log and answers on the wire.
+
+In: chunks of bytes, one per peer. Out: appended batches, then one write per peer. Everything
+between is done once per tick on columns: cutting, finding each frame's vehicle, decoding, splitting
+by partition, answering. Only frames that are no reports (logins, heartbeats) are looked at singly.
+
+Several ticks may await their append at once; their answers go out in the order the ticks began,
+so a peer's answers keep the order of its frames. A frame whose append fails gets no answer at
+all: its vehicle sends it again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from motorcade.gateway.conversation import Conversation, Outcome
+from motorcade.gateway.peers import IDENTITY_BYTES, NOBODY, PLATFORM, TERMINAL, Peer, PeerTable
+from motorcade.gateway.shared import Shared
+from motorcade.gateway.store import store
+from motorcade.protocols.frames import Cut, Decoded, Frames
+
+__all__ = ["Tick", "Ticks", "write_answers"]
+
+_log = structlog.get_logger(__name__)
+
+
+class Tick:
+    """One tick on its way. ``flag`` uint8 (n): the answer each frame gets, 0 for none;
+    ``stored`` (n): whether that answer stands for a row in the log; ``weight`` bytes of the
+    budget."""
+
+    __slots__ = (
+        "arrived_s",
+        "done",
+        "flag",
+        "frames",
+        "peers",
+        "platform",
+        "ready",
+        "replies",
+        "slots",
+        "stored",
+        "weight",
+    )
+
+    def __init__(self, peers: list[Peer], frames: Frames, arrived_s: float, weight: int) -> None:
+        rows = len(frames)
+        self.peers = peers
+        self.frames = frames
+        self.arrived_s = arrived_s
+        self.weight = weight
+        self.slots = np.array([peer.slot for peer in peers], np.int64)[frames.peer]
+        self.flag = np.zeros(rows, np.uint8)
+        self.stored = np.zeros(rows, bool)
+        self.platform = np.zeros(rows, bool)
+        self.replies: list[tuple[Peer, bytes]] = []
+        self.ready = False
+        self.done: asyncio.Future[None] | None = None
+
+
+class Ticks:
+    """Runs the ticks of one listener."""
+
+    def __init__(
+        self, protocol: ModuleType, shared: Shared, table: PeerTable, conversation: Conversation
+    ) -> None:
+        self._protocol = protocol
+        self._shared = shared
+        self._table = table
+        self._conversation = conversation
+        self._flight: deque[Tick] = deque()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.default_acknowledge = conversation.rules.acknowledge_reports
+
+    @property
+    def in_flight(self) -> int:
+        """Ticks whose answers are not written."""
+        return len(self._flight)
+
+    def settled(self) -> asyncio.Future[None] | None:
+        """Done when every tick that is in flight now has written its answers; None for none."""
+        if not self._flight:
+            return None
+        last = self._flight[-1]
+        if last.done is None:
+            last.done = asyncio.get_running_loop().create_future()
+        return last.done
+
+    def run(self, peers: list[Peer], chunks: list[bytes], arrived_s: float, weight: int) -> None:
+        """Do a tick up to its append; the rest follows when the append returns."""
+        shared = self._shared
+        cut: Cut = self._protocol.cut(chunks)
+        self._note(peers, chunks, cut, shared.clock.monotonic_s())
+        tick = Tick(peers, cut.frames, arrived_s, weight)
+        shared.metrics.ticks += 1
+        shared.metrics.frames += len(cut.frames)
+        batches: Sequence[Any] = ()
+        if len(cut.frames):
+            now_us = shared.clock.now_us()
+            outcome = self._conversation.sort(tick.frames, peers, now_us)
+            tick.flag |= outcome.flag
+            taken = self._address(tick, outcome)
+            tick.replies = outcome.replies
+            for peer in outcome.leaving:
+                self._table.sign_off(peer.slot)
+                peer.session.role = ""
+            batches = self._decode(tick, taken, now_us)
+        self._flight.append(tick)
+        if not batches:
+            self._ready(tick)
+            return
+        task = asyncio.get_running_loop().create_task(self._append(tick, batches))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _note(self, peers: list[Peer], chunks: list[bytes], cut: Cut, now_s: float) -> None:
+        """Keep the columns the closing rules look at: who was heard, who has an unfinished
+        frame."""
+        table = self._table
+        slots = np.array([peer.slot for peer in peers], np.int64)
+        since = table.partial_s[slots]
+        table.partial_s[slots] = np.inf
+        if cut.rejects:
+            self._conversation.rejected(cut.rejects, peers)
+            for index in {reject.peer for reject in cut.rejects}:
+                used = len(chunks[index]) - len(cut.remainder.get(index, b""))
+                table.garbage[slots[index]] += used
+        if len(cut.frames):
+            heard = slots[cut.frames.peer]
+            table.heard_s[heard] = now_s
+            table.garbage[heard] = 0
+            since[cut.frames.peer] = np.inf
+        for index, tail in cut.remainder.items():
+            peer = peers[index]
+            peer.data = tail
+            table.kept[peer.slot] = len(tail)
+            table.kept_bytes += len(tail)
+            table.partial_s[peer.slot] = min(now_s, float(since[index]))
+
+    def _address(self, tick: Tick, outcome: Outcome) -> NDArray[np.int64]:
+        """The rows to decode, with ``tick.frames`` telling their vehicles; the others are
+        refused."""
+        table, frames = self._table, tick.frames
+        role = table.role[tick.slots]
+        taken = outcome.taken
+        unknown = taken & (role == NOBODY)
+        if unknown.any():
+            self._conversation.refuse(tick, np.flatnonzero(unknown), "not_logged_in")
+            taken[unknown] = False
+        tick.platform = role == PLATFORM
+        tick.frames = frames.addressed(table.vehicle[tick.slots], table.tenant[tick.slots])
+        rows = np.flatnonzero(taken)
+        if not len(rows):
+            return rows
+        identity = np.array(self._protocol.vins(frames), f"S{IDENTITY_BYTES}")
+        terminal = role == TERMINAL
+        strange = taken & terminal & (identity != table.identity[tick.slots])
+        if strange.any():
+            self._conversation.refuse(tick, np.flatnonzero(strange), "vin_mismatch")
+            taken[strange] = False
+        shared_links = np.flatnonzero(taken & ~terminal)
+        if len(shared_links):
+            self._conversation.look_up(tick, shared_links, identity, outcome)
+        return np.flatnonzero(taken)
+
+    def _decode(self, tick: Tick, rows: NDArray[np.int64], now_us: int) -> Sequence[Any]:
+        """Batches of the rows; sets the answers they get once stored."""
+        if not len(rows):
+            return ()
+        settings = self._shared.settings
+        frames = tick.frames if len(rows) == len(tick.frames) else tick.frames.take(rows)
+        decoded: Decoded = self._protocol.decode(frames, now_us, settings.by_tenant)
+        tick.stored[rows] = True
+        flag = np.ones(len(rows), np.uint8)
+        terminal = ~tick.platform[rows]
+        if terminal.any():
+            silent = terminal & settings.silent(frames.tenant, self.default_acknowledge)
+            flag[silent & self._protocol.is_record(frames)] = 0
+        if decoded.rejects:
+            self._conversation.faulty(tick, rows, frames, decoded.rejects, flag)
+        tick.flag[rows] = flag
+        return decoded.batches
+
+    async def _append(self, tick: Tick, batches: Sequence[Any]) -> None:
+        failed = await store(self._shared, batches)
+        if failed is not None:
+            count = np.uint64(self._shared.log.partitions)
+            lost = tick.stored & np.isin(tick.frames.vehicle % count, failed)
+            tick.flag[lost] = 0
+        self._ready(tick)
+
+    def _ready(self, tick: Tick) -> None:
+        """The tick's rows are on disk or given up; write what is next in order."""
+        tick.ready = True
+        flight = self._flight
+        while flight and flight[0].ready:
+            first = flight.popleft()
+            try:
+                self._finish(first)
+            except Exception:
+                # A fault of ours in one tick must not stop the answers of all later ones.
+                _log.exception("a tick's answers could not be built")
+            finally:
+                if first.done is not None:
+                    first.done.set_result(None)
+                self._shared.budget.finished(first.weight)
+        self._conversation.ticked()
+
+    def _finish(self, tick: Tick) -> None:
+        for peer, reply in tick.replies:
+            peer.send(reply)
+        rows = np.flatnonzero(tick.flag)
+        if not len(rows):
+            return
+        shared = self._shared
+        whole = len(rows) == len(tick.frames)
+        frames = tick.frames if whole else tick.frames.take(rows)
+        flags = tick.flag if whole else tick.flag[rows]
+        platform = tick.platform if whole else tick.platform[rows]
+        answers = self._protocol.answer(
+            frames, flags, platform, shared.clock.now_us(), shared.settings.by_tenant
+        )
+        write_answers(tick.peers, frames.peer, answers)
+        shared.metrics.acknowledge_s.observe(shared.clock.monotonic_s() - tick.arrived_s, len(rows))
+
+
+def write_answers(peers: Sequence[Peer], peer: NDArray[np.int64], answers: Any) -> None:
+    """One write per peer: ``peer`` int64 (n) is ascending, answers lie end to end in its order."""
+    buffer = answers.buffer
+    first = np.flatnonzero(np.diff(peer, prepend=-1))
+    begin = answers.offset[first]
+    end = np.append(begin[1:], len(buffer))
+    for index, start, stop in zip(peer[first].tolist(), begin.tolist(), end.tolist(), strict=True):
+        peers[index].send(buffer[start:stop])
