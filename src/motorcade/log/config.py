@@ -11,8 +11,8 @@ class Config(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
     """Settings of the log (``[log]``)."""
 
     url: str = ""
-    """NATS to use, ``nats://user:secret@host:port``, several separated by commas; empty for the embedded
-    one."""
+    """NATS to use, ``nats://user:secret@host:port``, several separated by commas; empty for the
+    embedded one."""
     url_file: str = ""
     """A file that holds the URL, read again at every reconnect; the embedded server writes one."""
     directory: str = ""
@@ -24,8 +24,9 @@ class Config(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
     replicas: int = 1
     """Copies of every stream: 1 on one machine, 3 in a cluster."""
     bytes_max: int = 0
-    """All telemetry streams together; 0 for 16 GiB, or half of the disk's free space if that is less. At
-    the bound nothing more is taken until consumers have caught up and the log is trimmed."""
+    """All telemetry streams together; 0 for 16 GiB, or half of the disk's free space if that is
+    less. At the bound nothing more is taken until consumers have caught up and the log is
+    trimmed."""
     duplicate_window_s: float = 120.0
     """How long JetStream remembers message ids; appends retry for a fraction of it."""
     connect_timeout_s: float = 10.0
@@ -33,11 +34,13 @@ class Config(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
     append_timeout_s: float = 10.0
     """How long an append retries before it fails."""
     publish_timeout_s: float = 3.0
-    """How long one attempt of an append waits for the fsync before it sends the same message again."""
+    """How long one attempt of an append waits for the fsync before it sends the same message
+    again."""
     disk_reserve_bytes: int = 256 << 20
     """Appends are refused while the store's disk has less free space than this."""
     heartbeat_s: float = 1.0
-    """How often the server tells an idle consumer that it is there; three missing ones restart it."""
+    """How often the server tells an idle consumer that it is there; three missing ones restart
+    it."""
     request_timeout_s: float = 5.0
     """How long ``request`` waits where the caller does not say."""
     serve_in_flight_max: int = 64

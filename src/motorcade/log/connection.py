@@ -1,9 +1,9 @@
 """One process's connection to NATS: it comes back by itself, and it speaks our errors.
 
 In: URLs. Out: subscriptions that outlive the server, one reply inbox for every kind of answer, and
-``wrapped``, which turns the client's exceptions into ours. The client library reconnects on its own; where
-it gives up (the server refused us once, or an answer it does not know), a new client takes its place and
-every subscription is made again.
+``wrapped``, which turns the client's exceptions into ours. The client library reconnects on its
+own; where it gives up (the server refused us once, or an answer it does not know), a new client
+takes its place and every subscription is made again.
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ class Connection:
         self._client = Client()
         self._subscriptions: set[Subscription] = set()
         self._waiting: dict[str, Callable[[Msg | None], None]] = {}
+        self._watchers: set[Callable[[], None]] = set()
         self._inbox: Subscription | None = None
         self._inbox_prefix = ""
         self._token = 0
@@ -67,6 +68,7 @@ class Connection:
         try:
             async with asyncio.timeout(timeout_s):
                 await connection._connect()
+                connection._connected.set()
         except (NatsError, OSError, TimeoutError) as error:
             detail = connection._client.last_error or error
             await connection.close()
@@ -114,7 +116,11 @@ class Connection:
         bytes_max: int = 128 << 20,
     ) -> Subscription:
         """Call ``handler`` for every message, one at a time, until the subscription is closed."""
-        subscription = Subscription(self, subject, handler, queue, messages_max, bytes_max)
+        limits: dict[str, Any] = {
+            "pending_msgs_limit": messages_max,
+            "pending_bytes_limit": bytes_max,
+        }
+        subscription = Subscription(self, subject, handler, queue, limits)
         self._subscriptions.add(subscription)
         try:
             with wrapped(f"subscribe to {subject}"):
@@ -178,6 +184,14 @@ class Connection:
         finally:
             self.unexpect(reply)
 
+    def watch(self, watcher: Callable[[], None]) -> None:
+        """Call ``watcher`` whenever the connection has come back."""
+        self._watchers.add(watcher)
+
+    def unwatch(self, watcher: Callable[[], None]) -> None:
+        """The opposite of ``watch``."""
+        self._watchers.discard(watcher)
+
     async def _connect(self) -> None:
         client = self._client
         # nats-py says int for what it hands to asyncio.sleep, which takes fractions.
@@ -199,7 +213,6 @@ class Connection:
         if self._inbox is None:
             self._inbox_prefix = client.new_inbox()
             self._inbox = await self.subscribe(f"{self._inbox_prefix}.*", self._on_answer)
-        self._connected.set()
 
     def _servers(self) -> list[str]:
         if not self._url_file:
@@ -225,9 +238,14 @@ class Connection:
             _log.warning("nats disconnected", client=self._name)
 
     async def _on_reconnected(self) -> None:
+        self._back()
+        _log.info("nats reconnected", client=self._name)
+
+    def _back(self) -> None:
         self.reconnects += 1
         self._connected.set()
-        _log.info("nats reconnected", client=self._name)
+        for watcher in list(self._watchers):
+            watcher()
 
     async def _on_error(self, error: Exception) -> None:
         """Complain now and then; look whether the server has moved to another port."""
@@ -263,7 +281,7 @@ class Connection:
                 with contextlib.suppress(NatsError, OSError):
                     await self._client.close()
                 continue
-            self.reconnects += 1
+            self._back()
             return
 
 
@@ -276,25 +294,19 @@ class Subscription:
         subject: str,
         handler: Handler,
         queue: str,
-        messages_max: int,
-        bytes_max: int,
+        limits: dict[str, Any],
     ) -> None:
         self.subject = subject
         self._connection = connection
         self._handler = handler
         self._queue = queue
-        self._messages_max = messages_max
-        self._bytes_max = bytes_max
+        self._limits = limits
         self._current: NatsSubscription | None = None
 
     async def attach(self, client: Client) -> None:
         """Subscribe on this client."""
         self._current = await client.subscribe(
-            self.subject,
-            queue=self._queue,
-            cb=self._handler,
-            pending_msgs_limit=self._messages_max,
-            pending_bytes_limit=self._bytes_max,
+            self.subject, queue=self._queue, cb=self._handler, **self._limits
         )
 
     async def close(self) -> None:

@@ -1,9 +1,10 @@
 """Consume: a partition's records in order, once, from a position, whatever happens to the server.
 
-An ephemeral push consumer (its state in the server's memory, nothing acknowledged) delivers to an inbox of
-ours. JetStream numbers what it delivers: a hole in those numbers, a missing heartbeat or a new connection make
-a new consumer that starts after the last record handed over. Flow-control marks are answered when they are
-read, behind the records before them, so a slow reader stops the server instead of filling memory.
+An ephemeral push consumer (its state in the server's memory, nothing acknowledged) delivers to an
+inbox of ours. JetStream numbers what it delivers: a hole in those numbers, a missing heartbeat or a
+new connection make a new consumer that starts after the last record handed over. Flow-control marks
+are answered when they are read, behind the records before them, so a slow reader stops the server
+instead of filling memory.
 """
 
 from __future__ import annotations
@@ -41,9 +42,9 @@ _NS: Final = 1_000_000_000
 class Record(NamedTuple):
     """One message of the log.
 
-    ``gap``: sequences that are missing just before this one, 0 when all is well: the reader asked for
-    records the log has already trimmed, or the store lost some. ``fault``: why the message cannot
-    be read; ``batches`` is then empty, and the reader decides (count it, show it, go on).
+    ``gap``: sequences that are missing just before this one, 0 when all is well: the reader asked
+    for records the log has already trimmed, or the store lost some. ``fault``: why the message
+    cannot be read; ``batches`` is then empty, and the reader decides (count it, show it, go on).
     ``pending``: messages of the partition behind this one when the server sent it.
     """
 
@@ -73,7 +74,7 @@ class Consumer(AsyncIterator[Record]):
         self._schemas = schemas
         self._heartbeat_s = heartbeat_s
         self._stream = telemetry_stream(partition)
-        self._queue: asyncio.Queue[Msg] = asyncio.Queue(_QUEUE_MAX)
+        self._queue: asyncio.Queue[Msg | None] = asyncio.Queue(_QUEUE_MAX)
         self._subscription: Subscription | None = None
         self._name = ""
         self._delivered = 0
@@ -81,6 +82,7 @@ class Consumer(AsyncIterator[Record]):
         self._broken = ""
         self._decoding: Msg | None = None
         self._closed = False
+        connection.watch(self._wake)
 
     def __aiter__(self) -> Consumer:
         return self
@@ -88,8 +90,8 @@ class Consumer(AsyncIterator[Record]):
     async def __anext__(self) -> Record:
         """The next record, as soon as there is one. Cancelling it loses nothing.
 
-        Raises ``CorruptionError`` where the log ends before the position asked for: it is not the log
-        this position came from.
+        Raises ``CorruptionError`` where the log ends before the position asked for: it is not the
+        log this position came from.
         """
         while not self._closed:
             if self._decoding is None:
@@ -128,6 +130,7 @@ class Consumer(AsyncIterator[Record]):
         if self._closed:
             return
         self._closed = True
+        self._connection.unwatch(self._wake)
         await self._drop()
         with contextlib.suppress(MotorcadeError):
             subject = f"$JS.API.CONSUMER.DELETE.{self._stream}.{self._name}"
@@ -151,8 +154,10 @@ class Consumer(AsyncIterator[Record]):
             return None
         return await self._sorted(msg)
 
-    async def _sorted(self, msg: Msg) -> Msg | None:
+    async def _sorted(self, msg: Msg | None) -> Msg | None:
         """A record's message that is next in turn; control messages are answered, holes noted."""
+        if msg is None:
+            return None
         headers = msg.headers or {}
         if headers.get("Status") == "100":
             if headers.get("Description", "").startswith("Flow"):
@@ -197,6 +202,11 @@ class Consumer(AsyncIterator[Record]):
                 await asyncio.sleep(_RETRY_S)
         return known
 
+    def _wake(self) -> None:
+        """The connection came back: look up from an empty queue, which nothing fills any more."""
+        with contextlib.suppress(asyncio.QueueFull):
+            self._queue.put_nowait(None)
+
     async def _answer(self, subject: str) -> None:
         """An empty message; where it is lost, the server's next heartbeat asks again."""
         if subject:
@@ -236,7 +246,7 @@ class Consumer(AsyncIterator[Record]):
                 last=last,
                 position=self.position,
             )
-        queue: asyncio.Queue[Msg] = asyncio.Queue(_QUEUE_MAX)
+        queue: asyncio.Queue[Msg | None] = asyncio.Queue(_QUEUE_MAX)
 
         async def deliver(msg: Msg) -> None:
             await queue.put(msg)

@@ -1,11 +1,12 @@
-"""The embedded ``nats-server``: its directory, its configuration file, its command line, its health.
+"""The embedded ``nats-server``: its directory, configuration file, command line and health.
 
-In: a directory. Out: what a supervisor needs to run the server as a plain child process (``prepare``,
-``command``, ``ready``) and what clients need to find it (``url_file``). This module starts nothing.
+In: a directory. Out: what a supervisor needs to run the server as a plain child process
+(``prepare``, ``command``, ``ready``) and what clients need to find it (``url_file``). This module
+starts nothing.
 
-Directory (all files 0600)::
+Directory (files with secrets are 0600)::
 
-    nats.conf     written anew by every ``prepare``
+    nats.conf     written by ``prepare``
     url           nats://motorcade:<secret>@127.0.0.1:<port>, kept over restarts
     nats.pid      of the running server
     nats.log      what the server says, rotated at 16 MiB, two old ones kept
@@ -48,7 +49,12 @@ server_name: motorcade
 listen: "127.0.0.1:{port}"
 max_payload: {payload}
 max_connections: 1024
-authorization {{ user: motorcade, password: "{secret}", timeout: 30 }}
+authorization {{
+  timeout: 30
+  users: [ {{ user: motorcade, password: "{secret}" }} ]
+}}
+accounts {{ SYSTEM {{ users: [ {{ user: system, password: "{secret}" }} ] }} }}
+system_account: SYSTEM
 jetstream {{
   store_dir: "{directory}"
   sync_interval: always
@@ -127,22 +133,36 @@ class EmbeddedNats:
         _write_private(self.url_file, f"nats://motorcade:{secret}@127.0.0.1:{port}\n")
 
     async def ready(self, timeout_s: float = 2.0) -> bool:
-        """Whether the server answers and JetStream is on. Never raises.
+        """Whether the server answers and all its streams can be written. Never raises.
 
-        A server whose disk failed or filled up switches JetStream off until it is restarted: it
-        still takes connections, and this says false.
+        After a failed write (a full or broken disk) nats-server takes nothing more for that stream
+        until it is restarted (its pull request 7788), though it still answers everything else:
+        then this says false, and the supervisor restarts it.
         """
-        client = Client()
+        return await self.trouble(timeout_s) == ""
+
+    async def trouble(self, timeout_s: float = 2.0) -> str:
+        """Why the server is not ready, in its own words; empty when it is. Never raises."""
         try:
             async with asyncio.timeout(timeout_s):
-                await client.connect(
-                    self.url, allow_reconnect=False, error_cb=_ignore, name="motorcade ready"
-                )
-                await client.jetstream(timeout=timeout_s).account_info()
-        except (NatsError, OSError, TimeoutError, DependencyError):
-            return False
-        else:
-            return True
+                await _knock(self.url)
+                return await self._health(timeout_s)
+        except (NatsError, OSError, TimeoutError, DependencyError, msgspec.DecodeError) as error:
+            return str(error) or type(error).__name__
+
+    async def _health(self, timeout_s: float) -> str:
+        """The server's own verdict, asked as the system user; empty when it is well."""
+        client = Client()
+        try:
+            await client.connect(
+                self.url.replace("//motorcade:", "//system:"),
+                allow_reconnect=False,
+                error_cb=_ignore,
+                name="motorcade supervisor",
+            )
+            answer = await client.request("$SYS.REQ.SERVER.PING.HEALTHZ", timeout=timeout_s)
+            health = msgspec.json.decode(answer.data).get("data") or {}
+            return "" if health.get("status") == "ok" else str(health.get("error", health))
         finally:
             with contextlib.suppress(NatsError, OSError, TimeoutError):
                 await client.close()
@@ -220,13 +240,27 @@ def _free(port: int) -> bool:
 
 
 def _write_private(path: Path, text: str) -> None:
-    """Replace a file in one step, readable by its owner alone."""
+    """Replace a file in one step, readable by its owner alone.
+
+    Not where it is the same already: a restart must not need room on a full disk.
+    """
+    with contextlib.suppress(OSError):
+        if path.read_text() == text:
+            return
     new = path.with_name(path.name + ".new")
     new.unlink(missing_ok=True)
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.write(text)
     new.replace(path)
+
+
+async def _knock(url: str) -> None:
+    """Raises ``OSError`` where nobody listens; the client itself would try again and again."""
+    parts = urlsplit(url)
+    _, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    writer.close()
+    await writer.wait_closed()
 
 
 async def _ignore(_: Exception) -> None:

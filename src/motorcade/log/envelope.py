@@ -13,8 +13,9 @@ All numbers little-endian::
         16  4  rows
         20  1  kind: 1 report, 2 login, 3 logout
         21  3  0
-    then the bodies: one Arrow IPC record-batch message each (Arrow columnar format 1.5, "Encapsulated
-    message format"), padded with zeros so that Arrow reads the columns where they are.
+    then the bodies: one Arrow IPC record-batch message each (Arrow columnar format 1.5,
+    "Encapsulated message format"), padded with zeros so that Arrow reads the columns where they
+    are.
 """
 
 from __future__ import annotations

@@ -1,29 +1,43 @@
 """What happened, durably: append, consume, trim, ask and answer, over NATS JetStream.
 
-In: batches of a partition. Out: the same batches, in order, to any number of readers that keep their own
-position. Nothing else in the platform speaks NATS.
+In: batches of a partition. Out: the same batches, in order, to any number of readers that keep
+their own position. Nothing else in the platform speaks NATS.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple
+
+from nats.aio.msg import Msg
+from nats.js.errors import KeyNotFoundError
 
 from motorcade.clock import Clock, SystemClock
 from motorcade.errors import MotorcadeError
 from motorcade.log.appending import Appending
 from motorcade.log.config import Config
-from motorcade.log.connection import Connection, wrapped
+from motorcade.log.connection import Connection, Subscription, wrapped
 from motorcade.log.consuming import Consumer, Record
+from motorcade.log.quarantine import Quarantine, Quarantined, QuarantinePage
+from motorcade.log.requests import RequestHandler, Service, request
 from motorcade.log.schemas import Schemas
 from motorcade.log.streams import BUCKET, ensure, telemetry_stream
 from motorcade.signals.batch import SignalBatch
 
-__all__ = ["Config", "Log", "Record", "Bounds"]
+__all__ = [
+    "Bounds",
+    "Config",
+    "Consumer",
+    "Log",
+    "Quarantined",
+    "QuarantinePage",
+    "Record",
+    "Service",
+]
 
 
 class Bounds(NamedTuple):
-    """What a partition holds: sequences ``first`` to ``last`` (``last`` = ``first`` - 1: nothing)."""
+    """What a partition holds: sequences ``first`` to ``last``; nothing where last is first - 1."""
 
     first: int
     last: int
@@ -39,6 +53,7 @@ class Log:
         self._config = config
         self._schemas = Schemas(connection)
         self._appending = Appending(connection, config, clock, self._schemas)
+        self._quarantine = Quarantine(connection, config, clock)
 
     @classmethod
     async def connect(cls, config: Config, clock: Clock | None = None) -> Log:
@@ -78,7 +93,7 @@ class Log:
         return await self._appending.append(partition, batches)
 
     def consume(self, partition: int, after: int) -> Consumer:
-        """The partition's records with sequences above ``after`` (0: from the beginning), for ever."""
+        """The partition's records with sequences above ``after`` (0: all), for ever."""
         return Consumer(self._connection, self._schemas, partition, after, self._config.heartbeat_s)
 
     async def bounds(self, partition: int) -> Bounds:
@@ -109,3 +124,106 @@ class Log:
             await self._connection.jetstream().purge_stream(
                 telemetry_stream(partition), seq=keep_from
             )
+
+    async def request(
+        self, subject: str, payload: bytes = b"", timeout_s: float | None = None
+    ) -> bytes:
+        """The answer of whoever serves a subject.
+
+        Raises the error its handler raised, or ``DependencyError`` where nobody serves the subject,
+        or nobody answers in ``timeout_s`` (``request_timeout_s`` of the configuration).
+        """
+        wait_s = self._config.request_timeout_s if timeout_s is None else timeout_s
+        return await request(self._connection, subject, payload, wait_s)
+
+    async def serve(self, subject: str, handler: RequestHandler, queue: str = "serve") -> Service:
+        """Answer requests with ``await handler(payload)``, up to ``serve_in_flight_max`` at once.
+
+        Each request goes to one member of the queue. Close what this returns to stop.
+        """
+        service = Service(self._connection, subject, handler, self._config.serve_in_flight_max)
+        await service.start(queue)
+        return service
+
+    async def publish(self, subject: str, payload: bytes = b"") -> bool:
+        """Send a hint to whoever listens now; false, and no error, while disconnected."""
+        if not self._connection.connected:
+            return False
+        await self._connection.publish(subject, payload)
+        return True
+
+    async def subscribe(
+        self, subject: str, handler: Callable[[str, bytes], Awaitable[None]], queue: str = ""
+    ) -> Subscription:
+        """Call ``handler(subject, payload)`` for every hint, one at a time; close it to stop.
+
+        Hints that come faster than they are handled are dropped once 4,096 of them, or 16 MiB,
+        wait.
+        """
+
+        async def on_message(msg: Msg) -> None:
+            await handler(msg.subject, msg.data)
+
+        return await self._connection.subscribe(subject, on_message, queue, 4096, 16 << 20)
+
+    async def put_value(self, key: str, value: bytes) -> None:
+        """Remember a small value (at most 1 MiB) durably; keys as ``checkpoint.0``."""
+        with wrapped(f"store {key}"):
+            bucket = await self._connection.jetstream().key_value(BUCKET)
+            await bucket.put(key, value)
+
+    async def get_value(self, key: str) -> bytes | None:
+        """The value of a key, or ``None``."""
+        with wrapped(f"look up {key}"):
+            bucket = await self._connection.jetstream().key_value(BUCKET)
+            try:
+                return (await bucket.get(key)).value
+            except KeyNotFoundError:
+                return None
+
+    async def quarantine(self, entries: Sequence[Quarantined]) -> int:
+        """Keep unreadable pieces for people to look at; returns how many were kept.
+
+        Entries above a tenant's rate are counted (``stats``) and dropped. Raises ``CapacityError``
+        and ``DependencyError`` without a retry: the quarantine is no reason to hold up a vehicle.
+        """
+        self._appending.check_disk()
+        return await self._quarantine.add(entries)
+
+    async def quarantined(
+        self, tenant: int | None, limit: int = 100, before: str | None = None
+    ) -> QuarantinePage:
+        """What was quarantined, newest first: of one tenant, or of all where ``None``.
+
+        ``before`` is the ``next`` of the page before. Raises ``Invalid`` for another cursor.
+        """
+        return await self._quarantine.page(tenant, limit, before)
+
+    def stats(self) -> dict[str, int]:
+        """Counts of this process since it connected, for metrics."""
+        return {
+            "appended_messages": self._appending.messages,
+            "appended_bytes": self._appending.bytes,
+            "append_retries": self._appending.retries,
+            "reconnects": self._connection.reconnects,
+            "quarantine_dropped": sum(self._quarantine.dropped.values()),
+        }
+
+    async def health(self) -> dict[str, Any]:
+        """What a health page shows; never raises.
+
+        ``ok``: connected, every partition answers, and the disk has room. ``partitions``: bounds by
+        partition number. ``trouble``: why not ok, for people.
+        """
+        facts: dict[str, Any] = {"ok": False, "connected": self._connection.connected}
+        facts["partitions"] = {}
+        try:
+            facts["disk_free_bytes"] = self._appending.free_bytes()
+            for partition in range(self.partitions):
+                facts["partitions"][partition] = (await self.bounds(partition))._asdict()
+            self._appending.check_disk()
+        except MotorcadeError as error:
+            facts["trouble"] = error.detail
+        else:
+            facts["ok"] = self._connection.connected
+        return facts

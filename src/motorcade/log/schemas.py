@@ -1,8 +1,8 @@
 """The schemas of logged batches: stored once per name, before their first use, and never changed.
 
-A stream ``SCHEMAS`` holds one message per schema on ``schemas.<id>``. A writer stores a schema with "nobody has
-stored this yet" as a condition, so a race of two writers leaves one copy; a reader fetches what it does
-not know and keeps the last few hundred.
+A stream ``SCHEMAS`` holds one message per schema on ``schemas.<id>``. A writer stores a schema with
+"nobody has stored this yet" as a condition, so a race of two writers leaves one copy; a reader
+fetches what it does not know and keeps the last few hundred.
 """
 
 from __future__ import annotations
