@@ -129,9 +129,6 @@ GATEWAY_QUARANTINED_PER_S_MAX: Final = 100
 """Quarantine entries per second and process: enough to see what is wrong, too few to fill a disk. At the
 bound: counted, not kept."""
 
-GATEWAY_QUARANTINED_BYTES_MAX: Final = 4096
-"""Bytes kept of one unreadable piece; the rest is cut off."""
-
 GATEWAY_LOGIN_FAILURES_MAX: Final = 3
 """Wrong platform logins of one connection (GB/T 32960.3 has a sender try three times). At the bound: closed."""
 
