@@ -1,0 +1,74 @@
+"""The application: route modules found in the folder, one guard, one shape of errors, one gate."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from types import ModuleType
+
+from litestar import Litestar
+from litestar.handlers import BaseRouteHandler
+
+from motorcade import limits
+from motorcade.api import pages, v1
+from motorcade.api.auth import Access
+from motorcade.api.context import Context
+from motorcade.api.gate import Gate
+from motorcade.api.hub import Hub
+from motorcade.api.metrics import Meters
+from motorcade.api.openapi import openapi_config
+from motorcade.api.problems import HANDLERS
+from motorcade.api.services import Services
+from motorcade.api.vins import Vins
+
+__all__ = ["build", "route_modules"]
+
+
+def build(services: Services) -> Litestar:
+    """The ASGI application over ``services``; its lifespan ends open streams, not the services."""
+    meters = Meters()
+    vins = Vins(services.fleet, services.clock)
+    context = Context(
+        services=services,
+        access=Access(services.fleet, services.clock),
+        vins=vins,
+        hub=Hub(services.log, vins, services.catalogue, services.config, meters),
+        meters=meters,
+    )
+
+    @asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            await context.hub.close()
+
+    return Litestar(
+        list(_handlers(context)),
+        guards=[context.access.guard],
+        middleware=[Gate(meters, services.clock, services.config.request_timeout_s)],
+        exception_handlers=HANDLERS,
+        lifespan=[lifespan],
+        openapi_config=openapi_config(),
+        request_max_body_size=limits.API_JSON_BODY_BYTES_MAX,
+        logging_config=None,
+        debug=False,
+        pdb_on_exception=False,
+    )
+
+
+def route_modules() -> Iterator[ModuleType]:
+    """Every module below ``api/v1`` and ``api/pages`` that defines ``routes``, by name."""
+    for package in (pages, v1):
+        found = pkgutil.walk_packages(package.__path__, package.__name__ + ".")
+        for info in sorted(found, key=lambda item: item.name):
+            module = importlib.import_module(info.name)
+            if hasattr(module, "routes"):
+                yield module
+
+
+def _handlers(context: Context) -> Iterator[BaseRouteHandler]:
+    for module in route_modules():
+        yield from module.routes(context)

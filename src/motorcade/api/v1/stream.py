@@ -1,0 +1,213 @@
+"""``/v1/stream``: events as they are acknowledged, as server-sent events or over a WebSocket."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, Final
+
+import msgspec
+import numpy as np
+from litestar import Request, WebSocket, get, websocket
+from litestar.exceptions import HTTPException
+from litestar.handlers import BaseRouteHandler
+from litestar.params import Parameter
+from litestar.response import Stream
+from numpy.typing import NDArray
+
+from motorcade import limits
+from motorcade.api import render
+from motorcade.api.context import Context
+from motorcade.api.hub import Filter, Predicate
+from motorcade.api.openapi import route
+from motorcade.api.parameters import (
+    Bbox,
+    Signals,
+    TenantName,
+    Where,
+    box,
+    predicate,
+    refuse,
+)
+from motorcade.api.parameters import signals as signal_paths
+from motorcade.api.subscribers import Subscriber
+from motorcade.errors import MotorcadeError
+from motorcade.fleet.keys import Principal
+from motorcade.signals.batch import SignalBatch
+
+__all__ = ["EVENT_STREAM", "Event", "routes"]
+
+EVENT_STREAM: Final = "text/event-stream"
+_EXAMPLE = (
+    ': ready\n\ndata: {"vin":"LNSTEST0000000001","event_time":"2026-11-22T08:00:00Z",'
+    '"kind":"report","signals":{"Vehicle.Speed":54.3}}\n\nevent: missed\ndata: {"missed":412}\n\n'
+)
+
+Vins = Annotated[
+    str | None,
+    Parameter(
+        query="vin",
+        description=f"Only these vehicles: VINs separated by commas, {limits.API_STREAM_VINS_MAX} at"
+        " most.",
+    ),
+]
+
+
+class Event(msgspec.Struct, kw_only=True, frozen=True):
+    """What one record said; ``kind`` is ``report``, ``login`` or ``logout``."""
+
+    vin: str
+    event_time: str
+    kind: str
+    signals: dict[str, Any]
+
+
+def routes(context: Context) -> list[BaseRouteHandler]:
+    """Subscribe."""
+    heartbeat_s = context.services.config.stream_heartbeat_s
+
+    @get(
+        "/v1/stream",
+        **route(
+            "Stream",
+            "Live events",
+            "reader",
+            str,
+            example=_EXAMPLE,
+            media_type=EVENT_STREAM,
+            says="Events, until the caller leaves.",
+            fails=(400, 401, 403, 404, 429, 503),
+            timeout_s=0,
+        ),
+    )
+    async def stream(
+        request: Request[Any, Any, Any],
+        bbox: Bbox = None,
+        where: Where = None,
+        signals: Signals = None,
+        vins: Vins = None,
+        tenant: TenantName = None,
+    ) -> Stream:
+        """Every record of the tenant's vehicles from now on, right after its acknowledgement, as
+        server-sent events; or over a WebSocket on the same address, one JSON object a message.
+
+        `: ready` says that nothing is missed from here on. A filter looks at the record itself: `where
+        Vehicle.Speed > 80` chooses records that report such a speed. Who reads too slowly is told so: `event:
+        missed` with how many, and goes on with the newest.
+        """
+        render.choose(request.headers.get("accept"), (EVENT_STREAM,))
+        wanted, chooses = await _filter(context, request.auth, bbox, where, signals, vins, tenant)
+        subscriber = await context.hub.subscribe(wanted, chooses)
+        return Stream(
+            _sent_events(context, wanted, subscriber, heartbeat_s),
+            media_type=EVENT_STREAM,
+            headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+        )
+
+    @websocket("/v1/stream", opt={"role": "reader"})
+    async def stream_socket(
+        socket: WebSocket[Any, Any, Any],
+        bbox: Bbox = None,
+        where: Where = None,
+        signals: Signals = None,
+        vins: Vins = None,
+        tenant: TenantName = None,
+    ) -> None:
+        """The same over a WebSocket."""
+        principal: Principal = socket.scope["auth"]
+        try:
+            wanted, chooses = await _filter(context, principal, bbox, where, signals, vins, tenant)
+            subscriber = await context.hub.subscribe(wanted, chooses)
+        except MotorcadeError as error:
+            raise HTTPException(error.detail, status_code=error.status) from error
+        try:
+            await socket.accept()
+            await _sent_messages(socket, subscriber, heartbeat_s)
+        finally:
+            context.hub.unsubscribe(wanted, subscriber)
+
+    return [stream, stream_socket]
+
+
+async def _filter(
+    context: Context,
+    principal: Principal,
+    bbox: str | None,
+    where: str | None,
+    signals: str | None,
+    vins: str | None,
+    tenant: str | None,
+) -> tuple[Filter, Predicate | None]:
+    """What the caller may see and wants; raises what is wrong with the parameters."""
+    catalogue = context.services.catalogue
+    whose = await context.access.tenant(principal, tenant)
+    chosen = predicate("where", where, catalogue)
+    paths = signal_paths("signals", signals, catalogue)
+    vehicles = None
+    if vins is not None:
+        named = [vin.strip() for vin in vins.split(",") if vin.strip()]
+        if not 0 < len(named) <= limits.API_STREAM_VINS_MAX:
+            refuse("vin", f"name 1 to {limits.API_STREAM_VINS_MAX} vehicles")
+        vehicles = tuple(sorted(await context.vins.numbers(whose.number, named)))
+    wanted = Filter(
+        tenant=whose.number,
+        bbox=box("bbox", bbox),
+        where=where,
+        signals=None if paths is None else tuple(paths),
+        vehicles=vehicles,
+    )
+    if chosen is None:
+        return wanted, None
+
+    def chooses(batch: SignalBatch) -> NDArray[np.bool_]:
+        present = chosen.paths.intersection(batch.paths)
+        return chosen.mask({path: batch.column(path) for path in present}, len(batch))
+
+    return wanted, chooses
+
+
+async def _sent_events(
+    context: Context, wanted: Filter, subscriber: Subscriber, heartbeat_s: float
+) -> AsyncIterator[bytes]:
+    try:
+        yield b": ready\n\n"
+        while not subscriber.closed:
+            missed, items = await subscriber.take(heartbeat_s)
+            pieces = [b"data: " + item + b"\n\n" for item in items]
+            if missed:
+                context.meters.missed.inc(missed)
+                pieces.insert(0, b'event: missed\ndata: {"missed":%d}\n\n' % missed)
+            yield b"".join(pieces) or b": here\n\n"
+    finally:
+        context.hub.unsubscribe(wanted, subscriber)
+
+
+async def _sent_messages(
+    socket: WebSocket[Any, Any, Any], subscriber: Subscriber, heartbeat_s: float
+) -> None:
+    """Send until the peer leaves, which only reading from it tells."""
+
+    async def send() -> None:
+        await socket.send_text('{"ready":true}')
+        while not subscriber.closed:
+            missed, items = await subscriber.take(heartbeat_s)
+            if missed:
+                await socket.send_text(f'{{"missed":{missed}}}')
+            for item in items:
+                await socket.send_text(item.decode())
+            if not missed and not items:
+                await socket.send_text('{"heartbeat":true}')
+
+    async def receive() -> None:
+        while True:
+            message = await socket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+
+    tasks = [asyncio.create_task(send()), asyncio.create_task(receive())]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,170 @@
+"""``/v1/vehicles/{vin}/history``: one vehicle as it was."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+import pyarrow as pa
+from litestar import Request, Response, get
+from litestar.handlers import BaseRouteHandler
+from litestar.openapi.spec import Example
+from litestar.params import Parameter
+
+from motorcade import limits
+from motorcade.api import render
+from motorcade.api.context import Context
+from motorcade.api.openapi import route
+from motorcade.api.parameters import (
+    Cursor,
+    Signals,
+    TenantName,
+    Vin,
+    duration,
+    instant,
+    refuse,
+)
+from motorcade.api.parameters import limit as limited
+from motorcade.api.parameters import signals as signal_paths
+
+__all__ = ["History", "Row", "routes"]
+
+_EXAMPLE = {
+    "vin": "LNSTEST0000000001",
+    "rows": [
+        {"event_time": "2026-11-22T08:00:00Z", "signals": {"Vehicle.Speed": 54.3}},
+        {"event_time": "2026-11-22T08:00:30Z", "signals": {"Vehicle.Speed": 57.1}},
+    ],
+    "complete": True,
+    "next": None,
+}
+_RAW = ("event_time", "kind", "reissued", "quality")
+_DAY_US = 86_400_000_000
+
+Moment = Annotated[
+    str | None,
+    Parameter(
+        query="from",
+        description="From when, inclusive: ISO 8601 in UTC, seconds since 1970, or `-1h` before now."
+        " A day before `to` where left out.",
+        examples=[Example(value="-1h")],
+    ),
+]
+End = Annotated[
+    str | None,
+    Parameter(
+        query="to",
+        description="Until when, exclusive; now where left out.",
+        examples=[Example(value="2026-11-22T09:00:00Z")],
+    ),
+]
+Every = Annotated[
+    str | None,
+    Parameter(
+        description="Down-sample to one row per so long: `10s`, `5m`, `1h`, `1d`. Raw where left out.",
+        examples=[Example(value="5m")],
+    ),
+]
+Aggregate = Annotated[
+    Literal["mean", "min", "max", "last"],
+    Parameter(description="What a down-sampled row says of its window's values."),
+]
+
+
+class Row(msgspec.Struct, kw_only=True, frozen=True):
+    """What the vehicle said at one moment. Raw rows also say their ``kind``, whether they were
+    ``reissued`` from the vehicle's store, and the ``quality`` of signals that were not valid."""
+
+    event_time: str
+    signals: dict[str, Any]
+    kind: str | None = None
+    reissued: bool | None = None
+    quality: list[str] | None = None
+
+
+class History(msgspec.Struct, kw_only=True, frozen=True):
+    """A page of rows, the oldest first; ``complete`` is false where the newest seconds could not be
+    asked for; ``next`` is the next page's cursor."""
+
+    vin: str
+    rows: list[Row]
+    complete: bool
+    next: str | None
+
+
+def routes(context: Context) -> list[BaseRouteHandler]:
+    """Read a history."""
+    services = context.services
+
+    @get(
+        "/v1/vehicles/{vin:str}/history",
+        **route(
+            "History",
+            "One vehicle's history",
+            "reader",
+            History,
+            example=_EXAMPLE,
+            says="Rows, the oldest first.",
+            also={
+                render.CSV: "A header line, then a row each; `Next-Cursor` in the header.",
+                render.ARROW: "An Arrow IPC stream; `Next-Cursor` in the header.",
+            },
+            fails=(400, 401, 403, 404, 429, 503),
+        ),
+    )
+    async def get_history(
+        request: Request[Any, Any, Any],
+        vin: Vin,
+        signals: Signals = None,
+        from_: Moment = None,
+        to: End = None,
+        every: Every = None,
+        aggregate: Aggregate = "mean",
+        limit: Annotated[
+            int, Parameter(ge=1, le=limits.API_HISTORY_ROWS_MAX, description="Rows of a page.")
+        ] = limits.API_HISTORY_ROWS_DEFAULT,
+        cursor: Cursor = None,
+        tenant: TenantName = None,
+    ) -> Response[Any]:
+        """Every record the vehicle was acknowledged, each once, within two seconds of the
+        acknowledgement; or one row per `every`.
+
+        Pages end at `limit`; `next` leads on with the same parameters.
+        """
+        whose = await context.access.tenant(request.auth, tenant)
+        kind = render.choose(request.headers.get("accept"))
+        paths = signal_paths("signals", signals, services.catalogue)
+        now = services.clock.now_us()
+        end = instant("to", to, now)
+        start = instant("from", from_, now)
+        until = now + 1 if end is None else end
+        since = max(0, until - _DAY_US) if start is None else start
+        if since > until:
+            refuse("from", "must not be after `to`")
+        number = await context.vins.number(whose.number, vin)
+        result = await services.history.query(
+            whose.number,
+            number,
+            paths,
+            since,
+            until,
+            duration("every", every),
+            aggregate,
+            limited("limit", limit, limits.API_HISTORY_ROWS_DEFAULT, limits.API_HISTORY_ROWS_MAX),
+            cursor,
+        )
+        return render.answer(
+            kind,
+            _shown(result.table),
+            named=tuple(name for name in _RAW if name in result.table.column_names),
+            rows_key="rows",
+            members={"vin": vin.upper(), "complete": not result.partial},
+            next_cursor=result.cursor,
+        )
+
+    return [get_history]
+
+
+def _shown(table: pa.Table) -> pa.Table:
+    """Without the columns that only this platform can read."""
+    return table.drop_columns([name for name in ("record", "raw") if name in table.column_names])

@@ -1,0 +1,107 @@
+"""``/v1/vehicles/{vin}/state``: one vehicle as it last reported."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from litestar import Request, Response, get
+from litestar.handlers import BaseRouteHandler
+
+from motorcade.api.context import Context
+from motorcade.api.openapi import route
+from motorcade.api.parameters import Signals, TenantName, Vin, signals as signal_paths
+from motorcade.errors import NotFound
+from motorcade.signals.batch import Quality
+from motorcade.signals.catalogue import Catalogue
+from motorcade.signals.text import iso_time, shown
+from motorcade.twin.reader import State
+
+__all__ = ["Signal", "VehicleState", "encoded", "routes"]
+
+_EXAMPLE = {
+    "vin": "LNSTEST0000000001",
+    "event_time": "2026-11-22T08:00:00Z",
+    "signals": {
+        "Vehicle.Speed": {"value": 54.3, "time": "2026-11-22T08:00:00Z"},
+        "Vehicle.Powertrain.TractionBattery.StateOfCharge.Current": {
+            "value": None,
+            "time": "2026-11-22T07:59:30Z",
+            "quality": "invalid",
+        },
+    },
+}
+_encode = msgspec.json.Encoder().encode
+
+
+class Signal(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
+    """The last word on one signal. ``value`` is null where the vehicle said it is invalid or abnormal,
+    and ``quality`` then says which."""
+
+    value: Any
+    time: str
+    quality: str = ""
+
+
+class VehicleState(msgspec.Struct, kw_only=True, frozen=True):
+    """A vehicle as last reported."""
+
+    vin: str
+    event_time: str
+    signals: dict[str, Signal]
+
+
+def routes(context: Context) -> list[BaseRouteHandler]:
+    """Read a state."""
+    services = context.services
+    access, vins = context.access, context.vins
+
+    @get(
+        "/v1/vehicles/{vin:str}/state",
+        **route(
+            "State",
+            "One vehicle's state",
+            "reader",
+            VehicleState,
+            example=_EXAMPLE,
+            says="The newest value of every signal it has reported.",
+            fails=(400, 401, 403, 404, 503),
+        ),
+    )
+    async def get_state(
+        request: Request[Any, Any, Any],
+        vin: Vin,
+        signals: Signals = None,
+        tenant: TenantName = None,
+    ) -> Response[bytes]:
+        """What the vehicle last said, signal by signal, each with the time it said so. Current within 100
+        ms of the acknowledgement the vehicle gets."""
+        whose = await access.tenant(request.auth, tenant)
+        paths = signal_paths("signals", signals, services.catalogue)
+        number = vins.known(whose.number, vin)
+        if number is None:
+            number = await vins.number(whose.number, vin)
+        state = services.twin.state(number, whose.number, paths)
+        if state is None:
+            raise NotFound(f"Vehicle {vin.upper()} has not reported yet.")
+        return Response(encoded(vin.upper(), state, services.catalogue), media_type=_JSON)
+
+    return [get_state]
+
+
+_JSON = "application/json"
+
+
+def encoded(vin: str, state: State, catalogue: Catalogue) -> bytes:
+    """The answer's bytes; a time that several signals share is written once."""
+    times: dict[int, str] = {}
+    signals: dict[str, dict[str, Any]] = {}
+    for path, (value, time_us, quality) in state.signals.items():
+        time = times.get(time_us)
+        if time is None:
+            time = times[time_us] = iso_time(time_us)
+        if quality is Quality.VALID:
+            signals[path] = {"value": shown(catalogue[path], value), "time": time}
+        else:
+            signals[path] = {"value": None, "time": time, "quality": quality.name.lower()}
+    return _encode({"vin": vin, "event_time": iso_time(state.event_time_us), "signals": signals})

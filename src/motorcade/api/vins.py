@@ -1,0 +1,102 @@
+"""VINs to vehicle numbers and back, remembered, and asked for together.
+
+A number is never given to a second vehicle, and the twin and the history ask for the tenant again, so
+a remembered number can at worst show a vehicle its tenant has removed a minute ago.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+from motorcade import limits
+from motorcade.api.cache import Cache
+from motorcade.clock import Clock
+from motorcade.errors import NotFound
+from motorcade.fleet.registry import Fleet
+
+__all__ = ["Vins"]
+
+
+class Vins:
+    """The VINs one process has met lately. Requests that miss in one turn of the loop share a query."""
+
+    def __init__(self, fleet: Fleet, clock: Clock) -> None:
+        self._fleet = fleet
+        self._clock = clock
+        entries_max = limits.API_VINS_CACHED_MAX
+        self._numbers: Cache[tuple[int, str], int] = Cache(entries_max, limits.API_VIN_CACHE_S)
+        self._names: Cache[tuple[int, int], str] = Cache(entries_max, limits.API_VIN_CACHE_S)
+        self._unknown: Cache[tuple[int, str], bool] = Cache(
+            limits.API_UNKNOWN_VINS_CACHED_MAX, limits.API_UNKNOWN_VIN_CACHE_S
+        )
+        self._asked: dict[int, tuple[set[str], asyncio.Task[dict[str, int]]]] = {}
+
+    def known(self, tenant: int, vin: str) -> int | None:
+        """The number of the tenant's vehicle, if it is remembered."""
+        return self._numbers.get((tenant, vin), self._clock.monotonic_s())
+
+    async def number(self, tenant: int, vin: str) -> int:
+        """The number of the tenant's vehicle with this VIN; ``NotFound``."""
+        vin = vin.upper()
+        number = self.known(tenant, vin)
+        if number is not None:
+            return number
+        if not self._unknown.get((tenant, vin), self._clock.monotonic_s()):
+            number = (await self._ask(tenant, vin)).get(vin)
+        if number is None:
+            self._unknown.put((tenant, vin), True, self._clock.monotonic_s())
+            raise NotFound(f"There is no vehicle {vin}.")
+        return number
+
+    async def numbers(self, tenant: int, vins: Iterable[str]) -> list[int]:
+        """The numbers of several; ``NotFound`` names the first that is not the tenant's."""
+        return list(await asyncio.gather(*(self.number(tenant, vin) for vin in vins)))
+
+    async def names(self, tenant: int, numbers: Iterable[int]) -> dict[int, str]:
+        """Number to VIN for those of ``numbers`` that are the tenant's."""
+        now = self._clock.monotonic_s()
+        found: dict[int, str] = {}
+        missing: list[int] = []
+        for number in dict.fromkeys(numbers):
+            name = self._names.get((tenant, number), now)
+            if name is None:
+                missing.append(number)
+            else:
+                found[number] = name
+        if missing:
+            asked = await self._fleet.vins_of(tenant, missing)
+            for number, vin in asked.items():
+                self._names.put((tenant, number), vin, now)
+            found.update(asked)
+        return found
+
+    def forget(self, tenant: int, vin: str) -> None:
+        """This process has just removed the vehicle."""
+        vin = vin.upper()
+        number = self._numbers.get((tenant, vin), 0.0)
+        self._numbers.drop((tenant, vin))
+        if number is not None:
+            self._names.drop((tenant, number))
+
+    def forget_unknown(self) -> None:
+        """This process has just registered vehicles."""
+        self._unknown.clear()
+
+    async def _ask(self, tenant: int, vin: str) -> dict[str, int]:
+        waiting = self._asked.get(tenant)
+        if waiting is None:
+            names: set[str] = set()
+            waiting = (names, asyncio.create_task(self._query(tenant, names)))
+            self._asked[tenant] = waiting
+        waiting[0].add(vin)
+        return await asyncio.shield(waiting[1])
+
+    async def _query(self, tenant: int, vins: set[str]) -> dict[str, int]:
+        await asyncio.sleep(0)
+        del self._asked[tenant]
+        found = await self._fleet.numbers_of(tenant, list(vins))
+        now = self._clock.monotonic_s()
+        for vin, number in found.items():
+            self._numbers.put((tenant, vin), number, now)
+        return found
