@@ -1,29 +1,30 @@
 """The twin over request and reply, for processes of hosts that do not have its files.
 
-``Service`` answers beside the writer; ``RemoteTwin`` asks. Messages are msgpack; selected rows are an
-Arrow IPC stream inside. A request without a tenant cannot be written.
+``TwinService`` answers beside the writer; ``RemoteTwin`` asks. Messages are msgpack; selected rows
+are an Arrow IPC stream inside. A request without a tenant cannot be written. Errors travel as the
+log's request and reply carry them.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Final
+from typing import Any, TypeVar
 
 import msgspec
 import pyarrow as pa
 
-from motorcade.errors import CallerError, DependencyError, Invalid, MotorcadeError, NotFound
+from motorcade.errors import Invalid
 from motorcade.limits import TWIN_ANSWER_BYTES_MAX
 from motorcade.signals.batch import Quality
 from motorcade.twin.reader import Reading, State, TwinReader
 
-__all__ = ["Request", "Service", "RemoteTwin", "state_subject", "select_subject"]
+__all__ = ["Request", "TwinService", "RemoteTwin", "state_subject", "select_subject"]
 
 Request = Callable[[str, bytes, float], Awaitable[bytes]]
 """Ask a subject, with a time limit in seconds: ``Log.request``."""
 
-_ERRORS: Final = {error.code: error for error in (Invalid, NotFound, DependencyError)}
+_Struct = TypeVar("_Struct")
 
 
 def state_subject(partition: int) -> str:
@@ -52,8 +53,6 @@ class _SelectRequest(msgspec.Struct, frozen=True, array_like=True):
 
 
 class _StateAnswer(msgspec.Struct, frozen=True, array_like=True):
-    error: str = ""
-    detail: str = ""
     event_time_us: int = 0
     """0: no such state."""
     seen_s: int = 0
@@ -61,44 +60,34 @@ class _StateAnswer(msgspec.Struct, frozen=True, array_like=True):
 
 
 class _SelectAnswer(msgspec.Struct, frozen=True, array_like=True):
-    error: str = ""
-    detail: str = ""
     rows: bytes = b""
     more: bool = False
     """Whether the answer was cut for its size, before the asked limit."""
 
 
-class Service:
-    """Answers for the partitions its reader has; both methods never raise."""
+class TwinService:
+    """Answers for the partitions its reader has. Raises as the reader does, and ``Invalid`` for
+    bytes that are no request."""
 
     def __init__(self, reader: TwinReader) -> None:
         self._reader = reader
 
     async def state(self, payload: bytes) -> bytes:
         """Answer to ``twin.state.<partition>``."""
-        try:
-            asked = msgspec.msgpack.decode(payload, type=_StateRequest)
-            state = self._reader.state(asked.vehicle, asked.tenant, asked.signals)
-        except (MotorcadeError, msgspec.MsgspecError) as error:
-            return msgspec.msgpack.encode(_StateAnswer(*_told(error)))
+        asked = _read(payload, _StateRequest)
+        state = self._reader.state(asked.vehicle, asked.tenant, asked.signals)
         if state is None:
             return msgspec.msgpack.encode(_StateAnswer())
         signals = {
             path: (reading.value, reading.time_us, int(reading.quality))
             for path, reading in state.signals.items()
         }
-        return msgspec.msgpack.encode(
-            _StateAnswer("", "", state.event_time_us, state.seen_s, signals)
-        )
+        return msgspec.msgpack.encode(_StateAnswer(state.event_time_us, state.seen_s, signals))
 
     async def select(self, payload: bytes) -> bytes:
         """Answer to ``twin.select.<partition>``."""
-        try:
-            asked = msgspec.msgpack.decode(payload, type=_SelectRequest)
-            answer = await asyncio.to_thread(self._select, asked)
-        except (MotorcadeError, msgspec.MsgspecError) as error:
-            answer = _SelectAnswer(*_told(error))
-        return msgspec.msgpack.encode(answer)
+        asked = _read(payload, _SelectRequest)
+        return msgspec.msgpack.encode(await asyncio.to_thread(self._select, asked))
 
     def _select(self, asked: _SelectRequest) -> _SelectAnswer:
         table = self._reader.select(
@@ -134,7 +123,6 @@ class RemoteTwin:
         subject = state_subject(vehicle % self._partitions)
         data = await self._request(subject, msgspec.msgpack.encode(asked), self._timeout_s)
         answer = msgspec.msgpack.decode(data, type=_StateAnswer)
-        _raise(answer.error, answer.detail)
         if not answer.event_time_us:
             return None
         readings = {
@@ -171,7 +159,6 @@ class RemoteTwin:
                 select_subject(number), msgspec.msgpack.encode(part), self._timeout_s
             )
             answer = msgspec.msgpack.decode(data, type=_SelectAnswer)
-            _raise(answer.error, answer.detail)
             table = pa.ipc.open_stream(answer.rows).read_all()
             tables.append(table)
             left -= table.num_rows
@@ -188,14 +175,8 @@ def _packed(table: pa.Table) -> bytes:
     return bytes(sink.getvalue())
 
 
-def _told(error: Exception) -> tuple[str, str]:
-    if isinstance(error, (CallerError, DependencyError)):
-        return error.code, error.detail
-    if isinstance(error, msgspec.MsgspecError):
-        return Invalid.code, f"not a twin request: {error}"
-    return DependencyError.code, str(error)
-
-
-def _raise(code: str, detail: str) -> None:
-    if code:
-        raise _ERRORS.get(code, DependencyError)(detail)
+def _read(payload: bytes, kind: type[_Struct]) -> _Struct:
+    try:
+        return msgspec.msgpack.decode(payload, type=kind)
+    except msgspec.MsgspecError as error:
+        raise Invalid(f"not a twin request: {error}") from error

@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from motorcade.errors import CorruptionError
 from motorcade.limits import TWIN_APPLY_ROWS_MAX, TWIN_ROWS_MAX
 from motorcade.signals.batch import META, Quality, SignalBatch, concat
 from motorcade.signals.catalogue import Catalogue
@@ -34,6 +36,7 @@ from motorcade.twin.layout import (
     open_head,
     partition_directory,
     read_columns,
+    write_atomically,
     write_columns,
 )
 from motorcade.twin.visit import Visit, handed_over, owners_differ, visit_of
@@ -43,6 +46,7 @@ __all__ = ["TwinWriter"]
 _ROWS_FIRST: Final = 4096
 _CHUNK: Final = 1 << 22
 _META: Final = len(META)
+_CHECKPOINT: Final = "checkpoint.json"
 
 
 @dataclass(slots=True)
@@ -109,6 +113,26 @@ class TwinWriter:
                 os.fdatasync(fd)
             finally:
                 os.close(fd)
+
+    @property
+    def position(self) -> int:
+        """The log sequence through which everything is on the disk, by the last checkpoint; 0 where
+        there is none."""
+        try:
+            data = (self.directory / _CHECKPOINT).read_bytes()
+            return int(msgspec.json.decode(data)["sequence"])
+        except FileNotFoundError:
+            return 0
+        except (msgspec.MsgspecError, KeyError, TypeError) as error:
+            raise CorruptionError(
+                f"{self.directory / _CHECKPOINT} is unreadable: {error}"
+            ) from None
+
+    def checkpoint(self, sequence: int) -> None:
+        """``sync``, then note that the log is applied through ``sequence``; for a thread."""
+        self.sync()
+        data = msgspec.json.encode({"sequence": sequence})
+        write_atomically(self.directory / _CHECKPOINT, data)
 
     def close(self) -> None:
         """Let go of the files; call ``sync`` first where they must be on the disk."""

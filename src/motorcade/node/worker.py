@@ -1,0 +1,309 @@
+"""The worker role: keeps twin and history of its partitions, and answers for them.
+
+In: the log's records, in order. Out: twin files, Delta tables, the checkpoint, answers to readers
+of other processes. Effects come before the checkpoint and may be repeated; nothing is done by halves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+import structlog
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from motorcade.errors import CapacityError, MotorcadeError
+from motorcade.limits import TWIN_APPLY_ROWS_MAX
+from motorcade.log.log import Log
+from motorcade.log.log import Record as LogRecord
+from motorcade.signals.batch import SignalBatch
+from motorcade.twin.config import Config
+from motorcade.twin.reader import TwinReader
+from motorcade.twin.service import TwinService, select_subject, state_subject
+from motorcade.twin.writer import TwinWriter
+
+__all__ = ["History", "PartitionWorker", "WorkerMetrics", "run_worker"]
+
+_log = structlog.get_logger(__name__)
+
+_DUE_EVERY_S: Final = 0.25
+_RETRY_FIRST_S: Final = 0.5
+_RETRY_MAX_S: Final = 30.0
+_FULL_PAUSE_S: Final = 0.1
+
+
+class History(Protocol):
+    """What the worker needs of ``history.writer.HistoryWriter``."""
+
+    @property
+    def position(self) -> int: ...
+
+    @property
+    def due(self) -> bool: ...
+
+    def add(self, sequence: int, batches: Sequence[SignalBatch]) -> None: ...
+
+    async def commit(self) -> int: ...
+
+    async def answer_tail(self, payload: bytes) -> bytes: ...
+
+
+@dataclass(slots=True)
+class _Counts:
+    """What one partition's worker has done."""
+
+    position: int = 0
+    pending: int = 0
+    rows: int = 0
+    records: int = 0
+    gaps: int = 0
+    faults: int = 0
+    apply_s: float = 0.0
+    commits: int = 0
+    commits_failed: int = 0
+    commit_s: float = 0.0
+    lag_s: float = 0.0
+
+
+@dataclass(slots=True)
+class PartitionWorker:
+    """One partition: its log, its twin's writer, its history's writer."""
+
+    partition: int
+    log: Log
+    twin: TwinWriter
+    history: History
+    config: Config
+    now_us: Callable[[], int]
+    counts: _Counts = field(default_factory=_Counts)
+    _committing: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def follow(self) -> None:
+        """Take the partition's records from the checkpoint on, for ever; cancel it to stop.
+
+        Raises ``CorruptionError`` where the log is not the one the checkpoint is of.
+        """
+        start = min(self.twin.position, self.history.position)
+        self.counts.position = start
+        _log.info("partition followed", partition=self.partition, after=start)
+        async with self.log.consume(self.partition, start) as consumer:
+            while True:
+                began = time.monotonic()
+                records = await consumer.take(self.config.apply_records_max)
+                await self._take(records)
+                rest = self.config.coalesce_ms / 1000 - (time.monotonic() - began)
+                await asyncio.sleep(max(rest, 0))
+
+    async def commit_when_due(self) -> None:
+        """Commit whenever the history says so, for ever; waits longer after each failure."""
+        wait = _DUE_EVERY_S
+        while True:
+            await asyncio.sleep(wait)
+            if not self.history.due:
+                continue
+            try:
+                await self.commit()
+                wait = _DUE_EVERY_S
+            except MotorcadeError as error:
+                wait = min(max(_RETRY_FIRST_S, wait * 2), _RETRY_MAX_S)
+                self._failed(error, wait)
+
+    async def commit(self) -> int:
+        """Make everything taken so far durable, move the checkpoint, trim the log behind it.
+
+        Returns the checkpoint. Raises ``DependencyError`` where a disk or engine does not let it;
+        the checkpoint stays then.
+        """
+        async with self._committing:
+            began = time.monotonic()
+            position = await self.history.commit()
+            await asyncio.to_thread(self.twin.checkpoint, position)
+            await self.log.trim(self.partition, max(position - self.config.keep_records, 0))
+            self.counts.commits += 1
+            self.counts.commit_s += time.monotonic() - began
+            return position
+
+    async def _take(self, records: Sequence[LogRecord]) -> None:
+        """Apply records in groups small enough to leave the loop to others in between."""
+        for record in records:
+            self._note(record)
+        for group in _groups(records):
+            began = time.perf_counter()
+            batches = [batch for record in group for batch in record.batches]
+            self.counts.rows += self.twin.apply(batches)
+            self.counts.apply_s += time.perf_counter() - began
+            for record in group:
+                await self._remember(record)
+            self.counts.records += len(group)
+            self.counts.position = group[-1].sequence
+            await asyncio.sleep(0)
+        self.counts.pending = records[-1].pending
+        self.counts.lag_s = max(self.now_us() - records[-1].time_us, 0) / 1e6
+
+    async def _remember(self, record: LogRecord) -> None:
+        """Hand a record to the history; while its tail is full, commit first."""
+        while True:
+            try:
+                self.history.add(record.sequence, record.batches)
+                return
+            except CapacityError:
+                try:
+                    await self.commit()
+                except MotorcadeError as error:
+                    self._failed(error, _RETRY_FIRST_S)
+                    await asyncio.sleep(_RETRY_FIRST_S)
+                await asyncio.sleep(_FULL_PAUSE_S)
+
+    def _note(self, record: LogRecord) -> None:
+        if record.gap:
+            self.counts.gaps += record.gap
+            _log.error(
+                "log records are missing: trimmed before they were read, or lost by the store",
+                partition=self.partition,
+                before=record.sequence,
+                missing=record.gap,
+            )
+        if record.fault is not None:
+            self.counts.faults += 1
+
+    def _failed(self, error: MotorcadeError, wait_s: float) -> None:
+        self.counts.commits_failed += 1
+        _log.error("commit failed", partition=self.partition, error=error.detail, again_in_s=wait_s)
+
+
+async def run_worker(
+    workers: Sequence[PartitionWorker],
+    reader: TwinReader,
+    stopping: asyncio.Event,
+    *,
+    beside: Sequence[Callable[[], Awaitable[None]]] = (),
+    serving: Callable[[], None] = lambda: None,
+) -> None:
+    """Follow the partitions and answer for them until ``stopping`` is set; then commit and close.
+
+    ``reader`` reads the workers' own partitions. ``beside`` are further things to run meanwhile
+    (``history.maintenance.Maintenance.run``); ``serving`` is told once all is up. Raises what ended
+    a partition's work.
+    """
+    if not workers:
+        await stopping.wait()
+        return
+    tasks: list[asyncio.Task[Any]] = []
+    try:
+        async with _answering(workers, TwinService(reader)):
+            for worker in workers:
+                tasks.append(asyncio.create_task(worker.follow()))
+                tasks.append(asyncio.create_task(worker.commit_when_due()))
+            tasks += [asyncio.ensure_future(run()) for run in beside]
+            tasks.append(asyncio.create_task(stopping.wait()))
+            serving()
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            await _cancelled(tasks)
+            await _commit_last(workers)
+            for task in done:
+                task.result()
+    finally:
+        await _cancelled(tasks)
+        for worker in workers:
+            worker.twin.close()
+
+
+class WorkerMetrics(Collector):
+    """The numbers of one worker process, in the text format Prometheus reads."""
+
+    def __init__(self, workers: Sequence[PartitionWorker]) -> None:
+        self._workers = workers
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
+
+    def render(self) -> bytes:
+        """The figures now."""
+        return generate_latest(self._registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """One family per figure, labelled by partition."""
+        for name, text, counted in _FAMILIES:
+            kind = CounterMetricFamily if counted else GaugeMetricFamily
+            family = kind(f"motorcade_worker_{name}", text, labels=["partition"])
+            for worker in self._workers:
+                family.add_metric([str(worker.partition)], getattr(worker.counts, name))
+            yield family
+        for name, text in _TWIN_FAMILIES:
+            family = GaugeMetricFamily(f"motorcade_twin_{name}", text, labels=["partition"])
+            for worker in self._workers:
+                family.add_metric([str(worker.partition)], getattr(worker.twin, name))
+            yield family
+
+
+_FAMILIES: Final = (
+    ("position", "Log sequence applied last.", False),
+    ("pending", "Log records behind it when it was sent.", False),
+    ("lag_s", "Seconds between a record's storing and its being applied, last seen.", False),
+    ("rows", "Rows applied.", True),
+    ("records", "Log records applied.", True),
+    ("gaps", "Log records that were missing.", True),
+    ("faults", "Log records that could not be read.", True),
+    ("apply_s", "Seconds spent on the twin.", True),
+    ("commits", "Commits of history and checkpoint.", True),
+    ("commits_failed", "Commits that failed and were tried again.", True),
+    ("commit_s", "Seconds spent on commits.", True),
+)
+_TWIN_FAMILIES: Final = (
+    ("rows", "Highest row in use, plus one."),
+    ("signals_in_use", "Signal columns that exist."),
+    ("dropped", "Rows no row of the twin could hold."),
+)
+
+
+@contextlib.asynccontextmanager
+async def _answering(
+    workers: Sequence[PartitionWorker], service: TwinService
+) -> AsyncIterator[None]:
+    """Serve the partitions' requests."""
+    async with contextlib.AsyncExitStack() as stack:
+        for worker in workers:
+            subjects = {
+                state_subject(worker.partition): service.state,
+                select_subject(worker.partition): service.select,
+                f"history.tail.{worker.partition}": worker.history.answer_tail,
+            }
+            for subject, handler in subjects.items():
+                served = await worker.log.serve(subject, handler)
+                stack.push_async_callback(served.close)
+        yield
+
+
+async def _commit_last(workers: Sequence[PartitionWorker]) -> None:
+    """The commit of a clean stop; where it fails the next start replays a little more."""
+    for worker in workers:
+        try:
+            await worker.commit()
+        except MotorcadeError as error:
+            _log.warning("last commit failed", partition=worker.partition, error=error.detail)
+
+
+async def _cancelled(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _groups(records: Sequence[LogRecord]) -> Iterator[list[LogRecord]]:
+    """Records in order, in groups of some thousand rows."""
+    group: list[LogRecord] = []
+    rows = 0
+    for record in records:
+        size = sum(len(batch) for batch in record.batches)
+        if group and rows + size > TWIN_APPLY_ROWS_MAX:
+            yield group
+            group, rows = [], 0
+        group.append(record)
+        rows += size
+    if group:
+        yield group
