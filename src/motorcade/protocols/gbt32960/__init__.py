@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from motorcade.protocols.gbt32960.answers import answer, answer_one, flags_for
+from motorcade.protocols.gbt32960.decode import decode
 from motorcade.protocols.gbt32960.framing import cut, resync
 from motorcade.protocols.gbt32960.rows import commands, is_record, vins
 from motorcade.protocols.gbt32960.session import Session
@@ -19,6 +20,7 @@ __all__ = [
     "answer_one",
     "commands",
     "cut",
+    "decode",
     "flags_for",
     "is_record",
     "resync",
