@@ -22,6 +22,12 @@ FRAME_BYTES_MAX: Final = 65_531 + 25
 taken for garbage and the stream is searched for the next one."""
 
 # ── api ──────────────────────────────────────────────────────────────────────────────────────────
+API_CONNECTIONS_MAX: Final = 4_096
+"""Requests one process works on at once. At the bound: further ones wait in the kernel's backlog."""
+
+API_HEADER_TIMEOUT_MS: Final = 10_000
+"""A client that has not sent its request's head by then is closed (slow loris)."""
+
 API_BODY_BYTES_MAX: Final = 64 << 20
 """One request body: a CSV import of a million vehicles is about 40 MB. At the bound: 413, the rest
 of the body is not read."""

@@ -42,6 +42,9 @@ _REASONS: Final = {
 _ANSWERED: Final = frozenset({"Heartbeat", "TimeSync", "KeyExchanged"})
 """Events that change nothing and are answered at once."""
 
+_ROLES: Final = ("", "terminal", "platform")
+"""What a protocol's session calls the roles of the peer table."""
+
 _ROWS: Final = frozenset({"LoginRequested", "LoggedOut"})
 """Events of one vehicle: on a platform's link they are rows like reports, and nobody's role
 changes."""
@@ -93,12 +96,13 @@ class Conversation:
 
     def _hear(self, row: int, frames: Frames, peer: Peer, outcome: Outcome, now_us: int) -> bool:
         """One frame that is no report; true where the peer's role changes with it."""
-        if peer.session is None:
-            peer.session = self._protocol.Session()
-        slot = peer.slot
-        role = int(self._table.role[slot])
-        settings = self._shared.settings.by_tenant.get(int(self._table.tenant[slot]))
-        event = peer.session.handle(frames.bytes_of(row), now_us, settings)
+        role = int(self._table.role[peer.slot])
+        settings = self._shared.settings.by_tenant.get(int(self._table.tenant[peer.slot]))
+        # Made for one frame: what a conversation has to keep stands in the peer table, so that
+        # an idle session holds no session object.
+        session = self._protocol.Session()
+        session.role = _ROLES[role]
+        event = session.handle(frames.bytes_of(row), now_us, settings)
         name = type(event).__name__
         if name in _ANSWERED:
             outcome.flag[row] = 1

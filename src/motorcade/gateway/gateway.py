@@ -198,7 +198,7 @@ class Gateway:
         with contextlib.suppress(MotorcadeError):
             await self._shared.log.publish(LOGIN_SUBJECT, payload)
 
-    async def _told(self, payload: bytes) -> None:
+    async def _told(self, _subject: str, payload: bytes) -> None:
         """Another gateway has a vehicle that may have an older link here."""
         try:
             hint = msgspec.msgpack.decode(payload, type=_Hint)
@@ -208,12 +208,10 @@ class Gateway:
             return
         for listener in self._listeners:
             table = listener.table
-            for vehicle in hint.vehicles:
-                slot = table.by_vehicle.get(vehicle)
-                peer = table.peer[slot] if slot is not None else None
-                if peer is None or slot is None:
-                    continue
-                if (int(table.login_us[slot]), self.name) < (hint.at_us, hint.gateway):
+            for slot in table.links_of(hint.vehicles):
+                peer = table.peer[slot]
+                older = (int(table.login_us[slot]), self.name) < (hint.at_us, hint.gateway)
+                if peer is not None and older:
                     listener.close(peer, "replaced")
 
 

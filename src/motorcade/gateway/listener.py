@@ -148,7 +148,6 @@ class Listener:
         self.table.remove(peer)
         self._slow.discard(peer)
         peer.data = b""
-        peer.session = None
         self.budget.finished(waiting)
 
     def close(self, peer: Peer, rule: str) -> None:

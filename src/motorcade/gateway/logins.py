@@ -147,7 +147,7 @@ class Logins:
             if type(event).__name__ != "Refused" or not frames.vehicle[row]:
                 continue
             settings = self._shared.settings.by_tenant.get(int(frames.tenant[row]))
-            again = peer.session.handle(event.frame, now_us, settings) if peer.session else event
+            again = self._protocol.Session().handle(event.frame, now_us, settings)
             batch[row] = _Request(peer, again)
             if type(again).__name__ != "LoginRequested":
                 flag[row] = getattr(again, "owed", 0)
@@ -186,17 +186,22 @@ class Logins:
     def _admit(
         self, frames: Frames, batch: Sequence[_Request], accepted: Sequence[int], login_us: int
     ) -> None:
+        """Open the sessions; of several links of a vehicle the newest stays."""
         table = self._listener.table
         identities = self._protocol.vins(frames)
+        vehicles = frames.vehicle.tolist()
+        old = table.links_of([vehicles[row] for row in accepted])
+        holder = {int(table.vehicle[slot]): slot for slot in old}
         for row in accepted:
-            peer = batch[row].peer
+            peer, vehicle = batch[row].peer, vehicles[row]
             if peer.slot < 0:
                 continue
+            before = table.peer[holder.get(vehicle, peer.slot)]
+            if before is not None and before is not peer:
+                self._listener.close(before, "replaced")
             table.sign_on(peer.slot, TERMINAL, int(frames.tenant[row]), login_us)
-            _settle(peer, "terminal", batch[row].event)
-            old = table.drives(peer.slot, int(frames.vehicle[row]), identities[row])
-            if old is not None:
-                self._listener.close(old, "replaced")
+            table.drives(peer.slot, vehicle, identities[row])
+            holder[vehicle] = peer.slot
 
     def _answer(self, frames: Frames, batch: Sequence[_Request], flag: NDArray[np.uint8]) -> None:
         now_us = self._shared.clock.now_us()
@@ -228,7 +233,6 @@ class Logins:
             else:
                 table.sign_off(peer.slot)
                 table.sign_on(peer.slot, PLATFORM, tenant, shared.clock.now_us())
-                _settle(peer, "platform", event)
                 shared.metrics.logins += 1
             answers = self._protocol.answer(frames, flag, np.ones(1, bool), shared.clock.now_us())
             peer.send(answers.buffer)
@@ -251,14 +255,6 @@ class Logins:
             reason=reason,
             data=request.frame,
         )
-
-
-def _settle(peer: Peer, role: str, event: Any) -> None:
-    """Take the decision into the peer's session. (``event.reply`` would, and build an answer as
-    well: the answers of a round are built together.)"""
-    peer.session.role = role
-    peer.session.identity = event.vin
-    peer.session.sequence = getattr(event, "sequence", -1)
 
 
 def frames_from(parts: Sequence[bytes]) -> Frames:

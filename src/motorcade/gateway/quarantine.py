@@ -4,13 +4,13 @@ a while."""
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
 
 from motorcade.clock import Clock
 from motorcade.errors import MotorcadeError
 from motorcade.gateway.metrics import Metrics
 from motorcade.gateway.peers import Peer
-from motorcade.limits import GATEWAY_QUARANTINED_BYTES_MAX
+from motorcade.limits import LOG_QUARANTINED_DATA_BYTES_MAX
+from motorcade.log.log import Quarantined
 
 __all__ = ["Quarantine"]
 
@@ -20,7 +20,7 @@ class Quarantine:
 
     def __init__(
         self,
-        write: Callable[[Sequence[Any]], Awaitable[Any]],
+        write: Callable[[Sequence[Quarantined]], Awaitable[object]],
         per_s_max: int,
         clock: Clock,
         metrics: Metrics,
@@ -30,7 +30,7 @@ class Quarantine:
         self._clock = clock
         self._metrics = metrics
         self._left = per_s_max
-        self._entries: list[dict[str, Any]] = []
+        self._entries: list[Quarantined] = []
 
     def room(self) -> int:
         """Entries that may still be added in this second."""
@@ -57,17 +57,17 @@ class Quarantine:
             return
         self._left -= 1
         self._entries.append(
-            {
-                "time_us": self._clock.now_us(),
-                "tenant": tenant,
-                "vin": vin,
-                "protocol": protocol,
-                "peer": _address(peer),
-                "code": code,
-                "reason": reason,
-                "data": data[:GATEWAY_QUARANTINED_BYTES_MAX],
-                "length": len(data),
-            }
+            Quarantined(
+                time_us=self._clock.now_us(),
+                tenant=tenant,
+                vin=vin or None,
+                protocol=protocol,
+                peer=_address(peer),
+                code=code,
+                reason=reason,
+                data=data[:LOG_QUARANTINED_DATA_BYTES_MAX],
+                truncated=len(data) > LOG_QUARANTINED_DATA_BYTES_MAX,
+            )
         )
 
     async def flush(self) -> None:

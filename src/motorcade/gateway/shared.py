@@ -16,6 +16,7 @@ from motorcade.gateway.config import Acknowledge, Config
 from motorcade.gateway.directory import Directory, VehicleCache
 from motorcade.gateway.metrics import Metrics
 from motorcade.gateway.quarantine import Quarantine
+from motorcade.log.log import Quarantined
 from motorcade.signals.batch import SignalBatch
 
 __all__ = ["Closable", "Log", "Settings", "Shared"]
@@ -35,12 +36,12 @@ class Log(Protocol):
 
     async def append(self, partition: int, batches: Sequence[SignalBatch]) -> int: ...
 
-    async def quarantine(self, entries: Sequence[Any]) -> Any: ...
+    async def quarantine(self, entries: Sequence[Quarantined]) -> int: ...
 
-    async def publish(self, subject: str, payload: bytes) -> None: ...
+    async def publish(self, subject: str, payload: bytes = b"") -> bool: ...
 
     async def subscribe(
-        self, subject: str, handler: Callable[[bytes], Awaitable[None] | None]
+        self, subject: str, handler: Callable[[str, bytes], Awaitable[None]]
     ) -> Closable: ...
 
 

@@ -111,7 +111,6 @@ class Ticks:
             tick.replies = outcome.replies
             for peer in outcome.leaving:
                 self._table.sign_off(peer.slot)
-                peer.session.role = ""
             batches = self._decode(tick, taken, now_us)
         self._flight.append(tick)
         if not batches:
