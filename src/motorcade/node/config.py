@@ -1,4 +1,4 @@
-"""Configuration: defaults, one TOML file, ``MOTORCADE_…`` variables and ``--set``, checked as a whole.
+"""Configuration: defaults, a TOML file, ``MOTORCADE_…`` variables, ``--set``; checked as a whole.
 
 Later sources win: the rooms' own defaults, the file, the environment, the command line. The TOML
 tables are the folders of the house; an unknown table or key is an error that names the nearest one.
@@ -28,8 +28,8 @@ _Config = TypeVar("_Config")
 class Settings:
     """The whole configuration, checked; one frozen ``Config`` per table.
 
-    ``settings.get(GatewayConfig)`` gives a room its part; ``settings.plain()`` the whole as JSON-able
-    tables, ``settings.but({...})`` a copy with some keys replaced.
+    ``settings.get(GatewayConfig)`` gives a room its part; ``settings.plain()`` the whole as
+    JSON-able tables, ``settings.but({...})`` a copy with some keys replaced.
     """
 
     def __init__(self, tables: Mapping[str, Any]) -> None:
@@ -94,7 +94,7 @@ def load(
 
 
 def keys() -> Iterator[tuple[str, Any]]:
-    """Every key as ``table.key`` (or ``table.sub.key``) with its type, for help, docs and checks."""
+    """Every key as ``table.key`` (or ``table.sub.key``) with its type, for help and checks."""
     for room, kind in ROOMS.items():
         yield from _keys_of(room, kind)
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import msgspec
 
-from motorcade.errors import Conflict, NotFound
+from motorcade.errors import Conflict
 
-__all__ = ["DataLock", "RoleFile", "holder", "read_settings", "write_settings"]
+__all__ = ["DataLock", "RoleFile", "holder", "settings_in_force", "write_settings"]
 
 _STALE_AFTER_S = 15.0
 
@@ -134,9 +134,7 @@ def write_settings(data: Path, tables: dict[str, Any]) -> Path:
     return path
 
 
-def read_settings(data: Path) -> Path:
-    """The settings file of a running platform; ``NotFound`` where none runs on ``data``."""
+def settings_in_force(data: Path) -> Path | None:
+    """The settings file of the platform that runs on ``data``; None where none does."""
     path = data / "run" / "settings.json"
-    if holder(data) is None or not path.exists():
-        raise NotFound(f"nothing runs on the data directory {data}; start it with `motorcade up`")
-    return path
+    return path if holder(data) is not None and path.exists() else None

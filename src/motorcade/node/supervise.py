@@ -55,22 +55,24 @@ class Child:
 class Supervisor:
     """Keeps children alive until told to stop; stops them in reverse order."""
 
-    def __init__(self, children: Sequence[Child], announce: Callable[[str], None]) -> None:
-        self._children = list(children)
+    def __init__(self, announce: Callable[[str], None]) -> None:
+        self._children: list[Child] = []
         self._announce = announce
         self._log = structlog.get_logger("supervisor")
         self._stopping = asyncio.Event()
         self._keepers: list[asyncio.Task[None]] = []
 
-    async def start(self) -> None:
-        """Start every child in order, each after the one before it is ready.
+    async def start(self, children: Sequence[Child]) -> None:
+        """Start children side by side, wait until all are ready, and keep them alive from then on.
 
         Raises ``DependencyError`` with the end of the child's log where one does not get ready.
         """
-        for child in self._children:
-            await self._launch(child)
-            await self._until_ready(child)
-            self._keepers.append(asyncio.create_task(self._keep(child), name=f"keep-{child.name}"))
+        self._children += children
+        await asyncio.gather(*(self._launch(child) for child in children))
+        await asyncio.gather(*(self._until_ready(child) for child in children))
+        self._keepers += [
+            asyncio.create_task(self._keep(child), name=f"keep-{child.name}") for child in children
+        ]
 
     async def stop(self) -> None:
         """Stop every child, last started first; kills what does not end in its time."""
@@ -80,6 +82,7 @@ class Supervisor:
         await asyncio.gather(*self._keepers, return_exceptions=True)
         for child in reversed(self._children):
             await self._end(child)
+        self._children.clear()
 
     def states(self) -> list[dict[str, object]]:
         """Name, pid, readiness and restart count of every child."""

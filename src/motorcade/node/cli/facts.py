@@ -1,0 +1,133 @@
+"""Commands that show what is so: signals, settings, the quarantine."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Annotated, Any
+
+import typer
+
+from motorcade.node.cli.options import (
+    ConfigOption,
+    DataOption,
+    JsonOption,
+    SetOption,
+    print_facts,
+    settings_of,
+)
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    app.command()(signals)
+    app.command("check-config")(check_config)
+    app.command()(quarantine)
+
+
+def signals(
+    search: Annotated[str, typer.Option(help="Words to look for, all of which must occur.")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """List the signals: path, type, unit, and the protocols that report them."""
+    import msgspec
+
+    from motorcade.protocols import find, names
+    from motorcade.signals.catalogue import load_catalogue
+    from motorcade.signals.listing import listed
+
+    spoken = {name: frozenset(find(name).SIGNALS) for name in names()}
+    found = listed(load_catalogue(), spoken, search)
+    if as_json:
+        print_facts([msgspec.to_builtins(row) for row in found], as_json=True)
+        return
+    rows = [
+        {
+            "path": row.path,
+            "type": row.type,
+            "unit": row.unit,
+            "protocols": " ".join(row.protocols),
+            "description": row.description,
+        }
+        for row in found
+    ]
+    print_facts(rows, as_json=False)
+    typer.echo(f"{len(rows)} signals")
+
+
+def check_config(
+    config: ConfigOption = None,
+    data: DataOption = None,
+    assignments: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check the configuration and print every key with the value in force."""
+    settings = settings_of(config, data, assignments)
+    if as_json:
+        typer.echo(json.dumps(settings.plain()))
+        return
+    for room, table in settings.plain().items():
+        _print_table(room, table)
+
+
+def quarantine(
+    tenant: Annotated[
+        str | None, typer.Option("--tenant", "-t", help="Only this tenant's; all without.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000)] = 20,
+    config: ConfigOption = None,
+    data: DataOption = None,
+    assignments: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show frames that could not be read, newest first, with reason and hex."""
+    settings = settings_of(config, data, assignments, running=True)
+    print_facts(asyncio.run(_quarantined(settings, tenant, limit)), as_json=as_json)
+
+
+async def _quarantined(settings: Any, tenant: str | None, limit: int) -> list[dict[str, Any]]:
+    from motorcade.errors import NotFound
+    from motorcade.log.log import Log
+    from motorcade.node.registry_access import open_fleet
+    from motorcade.node.rooms import LogConfig
+    from motorcade.signals.text import iso_time
+
+    config = settings.get(LogConfig)
+    if not config.url and not config.url_file:
+        raise NotFound(f"nothing runs on {settings.data}; start it with `motorcade up`")
+    async with open_fleet(settings) as fleet:
+        names = {found.number: found.name for found in await fleet.tenants()}
+        number = (await fleet.tenant_named(tenant)).number if tenant else None
+    log = await Log.connect(config)
+    try:
+        page = await log.quarantined(number, limit)
+    finally:
+        await log.close()
+    return [
+        {
+            "time": iso_time(entry.time_us),
+            "tenant": names.get(entry.tenant),
+            "protocol": entry.protocol,
+            "peer": entry.peer,
+            "vin": entry.vin,
+            "code": entry.code,
+            "reason": entry.reason,
+            "hex": entry.data.hex(),
+        }
+        for entry in page.entries
+    ]
+
+
+def _print_table(name: str, table: dict[str, Any]) -> None:
+    typer.echo(f"[{name}]")
+    nested = {}
+    for key, value in table.items():
+        if isinstance(value, dict):
+            nested[key] = value
+        else:
+            typer.echo(f"{key} = {json.dumps(value, ensure_ascii=False)}")
+    typer.echo("")
+    for key, value in nested.items():
+        _print_table(f"{name}.{key}", value)

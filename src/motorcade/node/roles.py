@@ -1,0 +1,263 @@
+"""The roles: each wires the rooms it needs from the settings and runs until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+
+from motorcade.clock import SystemClock
+from motorcade.errors import Invalid, MotorcadeError
+from motorcade.node.config import Settings
+from motorcade.node.platform import serve_until_signalled
+from motorcade.node.rooms import (
+    ApiConfig,
+    FleetConfig,
+    GatewayConfig,
+    HistoryConfig,
+    LogConfig,
+    NodeConfig,
+    TwinConfig,
+)
+from motorcade.node.run_files import RoleFile
+
+if TYPE_CHECKING:
+    from motorcade.fleet.registry import Fleet
+    from motorcade.log.log import Log
+
+__all__ = ["run_api", "run_gateway", "run_role", "run_worker"]
+
+_ALIVE_EVERY_S: Final = 1.0
+_METRICS_TIMEOUT_S: Final = 1.0
+
+Role = Callable[[Settings, int, asyncio.Event, Callable[[dict[str, Any]], None]], Awaitable[None]]
+
+
+def run_role(role: Role, settings: Settings, index: int) -> None:
+    """Run one role in this process, on uvloop, until Ctrl-C or a polite kill."""
+    import uvloop
+
+    name = role.__name__.removeprefix("run_")
+    _log_to_stdout(settings.node)
+    uvloop.run(_run(role, name, settings, index))
+
+
+async def _run(role: Role, name: str, settings: Settings, index: int) -> None:
+    stopping = asyncio.Event()
+    status = RoleFile(settings.data, name, index)
+    signalled = asyncio.create_task(serve_until_signalled(stopping))
+    alive = asyncio.create_task(_say_alive(status))
+    log = structlog.get_logger(name)
+
+    def serving(facts: dict[str, Any]) -> None:
+        # What was made while starting stays; collecting it over and over would cost latency.
+        gc.collect()
+        gc.freeze()
+        status.write({"role": name, "index": index, **facts})
+        log.info("serving", **facts)
+
+    try:
+        await role(settings, index, stopping, serving)
+    except MotorcadeError as error:
+        log.error("ended", code=error.code, detail=error.detail)
+        raise
+    finally:
+        status.remove()
+        for task in (alive, signalled):
+            task.cancel()
+        await asyncio.gather(alive, signalled, return_exceptions=True)
+        log.info("stopped")
+
+
+async def run_gateway(
+    settings: Settings,
+    index: int,
+    stopping: asyncio.Event,
+    serving: Callable[[dict[str, Any]], None],
+) -> None:
+    """The gateway role: listeners, sessions, acknowledgements."""
+    from motorcade.gateway.gateway import Gateway
+
+    clock = SystemClock()
+    async with contextlib.AsyncExitStack() as stack:
+        log = await _connect_log(stack, settings, f"gateway-{index}")
+        fleet = await _connect_fleet(stack, settings)
+        gateway = Gateway(settings.get(GatewayConfig), log, fleet, clock, name=f"gateway-{index}")
+        await gateway.start()
+        stack.push_async_callback(gateway.drain_and_stop)
+        await _serve_metrics(stack, log, f"gateway.{index}", gateway.metrics_text)
+        listeners = {
+            name: [f"{host}:{port}" for host, port in addresses]
+            for name, addresses in gateway.addresses.items()
+        }
+        serving({"listeners": listeners})
+        await stopping.wait()
+
+
+async def run_worker(
+    settings: Settings,
+    index: int,
+    stopping: asyncio.Event,
+    serving: Callable[[dict[str, Any]], None],
+) -> None:
+    """The worker role: twin and history of the partitions that are this worker's."""
+    from motorcade.history.maintenance import Maintenance
+    from motorcade.history.writer import HistoryWriter
+    from motorcade.node.worker import PartitionWorker, WorkerMetrics
+    from motorcade.node.worker import run_worker as follow
+    from motorcade.signals.catalogue import load_catalogue
+    from motorcade.twin.reader import TwinReader
+    from motorcade.twin.writer import TwinWriter
+
+    clock, catalogue, data = SystemClock(), load_catalogue(), settings.data
+    history_config = settings.get(HistoryConfig)
+    async with contextlib.AsyncExitStack() as stack:
+        log = await _connect_log(stack, settings, f"worker-{index}")
+        own = [p for p in range(log.partitions) if p % settings.node.workers == index]
+        workers = []
+        for partition in own:
+            twin = TwinWriter(data / "twin", partition, log.partitions, catalogue)
+            history = HistoryWriter(
+                data / "history",
+                partition,
+                catalogue,
+                clock,
+                history_config,
+                position=twin.position,
+            )
+            config = settings.get(TwinConfig)
+            workers.append(PartitionWorker(partition, log, twin, history, config, clock.now_us))
+        reader = TwinReader(data / "twin", log.partitions, catalogue, only=own)
+        metrics = WorkerMetrics(workers)
+        await _serve_metrics(stack, log, f"worker.{index}", lambda: metrics.render().decode())
+        maintenance = Maintenance(data / "history", clock, history_config)
+        await follow(
+            workers,
+            reader,
+            stopping,
+            beside=[maintenance.run],
+            serving=lambda: serving({"partitions": own}),
+        )
+
+
+async def run_api(
+    settings: Settings,
+    index: int,
+    stopping: asyncio.Event,
+    serving: Callable[[dict[str, Any]], None],
+) -> None:
+    """The API role: HTTP for people and programs."""
+    from motorcade.api.serve import ApiServer
+    from motorcade.api.services import Services
+    from motorcade.history.reader import HistoryReader
+    from motorcade.protocols import find, names
+    from motorcade.signals.catalogue import load_catalogue
+    from motorcade.twin.reader import TwinReader
+
+    clock, catalogue, data = SystemClock(), load_catalogue(), settings.data
+    async with contextlib.AsyncExitStack() as stack:
+        log = await _connect_log(stack, settings, f"api-{index}")
+        fleet = await _connect_fleet(stack, settings)
+        history = HistoryReader(
+            data / "history",
+            log.partitions,
+            catalogue,
+            clock,
+            lambda partition, payload: log.request(f"history.tail.{partition}", payload),
+            config=settings.get(HistoryConfig),
+        )
+        stack.callback(history.close)
+        server = ApiServer(
+            Services(
+                fleet=fleet,
+                log=log,
+                twin=TwinReader(data / "twin", log.partitions, catalogue),
+                history=history,
+                catalogue=catalogue,
+                clock=clock,
+                config=settings.get(ApiConfig),
+                protocols={name: frozenset(find(name).SIGNALS) for name in names()},
+                metrics=lambda: _gather_metrics(log, settings.node),
+            )
+        )
+        await server.start()
+        stack.push_async_callback(server.stop)
+        serving({"http": server.address})
+        ended = asyncio.create_task(server.wait())
+        await asyncio.wait(
+            {ended, asyncio.create_task(stopping.wait())}, return_when=asyncio.FIRST_COMPLETED
+        )
+
+
+async def _connect_log(stack: contextlib.AsyncExitStack, settings: Settings, name: str) -> Log:
+    import msgspec
+
+    from motorcade.log.log import Log
+
+    config = settings.get(LogConfig)
+    if not config.url and not config.url_file:
+        raise Invalid("log.url is not set, and nothing runs here; start with `motorcade up`")
+    log = await Log.connect(msgspec.structs.replace(config, name=name), SystemClock())
+    stack.push_async_callback(log.close)
+    return log
+
+
+async def _connect_fleet(stack: contextlib.AsyncExitStack, settings: Settings) -> Fleet:
+    from motorcade.fleet.registry import Fleet
+
+    config = settings.get(FleetConfig)
+    if not config.url:
+        raise Invalid("fleet.url is not set, and nothing runs here; start with `motorcade up`")
+    fleet = await Fleet.connect(config, SystemClock())
+    stack.push_async_callback(fleet.close)
+    return fleet
+
+
+async def _serve_metrics(
+    stack: contextlib.AsyncExitStack, log: Log, name: str, text: Callable[[], str]
+) -> None:
+    async def answer(_: bytes) -> bytes:
+        return text().encode()
+
+    served = await log.serve(f"metrics.{name}", answer)
+    stack.push_async_callback(served.close)
+
+
+async def _gather_metrics(log: Log, node: NodeConfig) -> str:
+    """The figures of the other roles, one text; a role that does not answer is left out."""
+
+    async def one(name: str) -> str:
+        try:
+            return (await log.request(f"metrics.{name}", b"", _METRICS_TIMEOUT_S)).decode()
+        except MotorcadeError:
+            return ""
+
+    names = [f"gateway.{i}" for i in range(node.gateways)]
+    names += [f"worker.{i}" for i in range(node.workers)]
+    return "".join(await asyncio.gather(*map(one, names)))
+
+
+async def _say_alive(status: RoleFile) -> None:
+    while True:
+        status.touch()
+        await asyncio.sleep(_ALIVE_EVERY_S)
+
+
+def _log_to_stdout(node: NodeConfig) -> None:
+    level = logging.getLevelNamesMapping().get(node.log_level.upper())
+    if level is None:
+        raise Invalid(f"node.log_level: {node.log_level!r} is not debug, info, warning or error")
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+    )
