@@ -20,7 +20,6 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from motorcade.errors import DependencyError
 from motorcade.history.config import Config
 from motorcade.history.files import DataFile, FileCache, FileWriter, Span
 from motorcade.history.ranges import vehicle_ranges
@@ -68,7 +67,8 @@ def merge(
 ) -> Merged:
     """Write the rows of ``files`` anew, sorted and without doubles, and put them in their place.
 
-    ``DependencyError`` where the disk fails; the table is as before then.
+    ``DependencyError`` where the disk fails, ``CorruptionError`` where a file is damaged; the table
+    is as before then.
     """
     cache = FileCache(len(files))
     paths = [snapshot.folder / file.name for file in files]
@@ -87,8 +87,6 @@ def merge(
         except BaseException:
             output.discard()
             raise
-    except OSError as error:
-        raise DependencyError(f"a merge in {table.folder}: {error}") from error
     finally:
         cache.close()
     table.commit(written, files, columns=snapshot.columns, changes_data=False)

@@ -11,7 +11,7 @@ import threading
 import uuid
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from motorcade.errors import DependencyError
+from motorcade.errors import CorruptionError, DependencyError
 
 __all__ = ["DataFile", "FileCache", "FileWriter", "Span", "sync", "write_file"]
 
@@ -81,9 +81,11 @@ class FileWriter:
         self._spans: list[Span] = []
         self._schema = schema
         self.rows = 0
+        self._sink: Any = None
         with self._guarded():
+            self._sink = pa.OSFile(str(self._path), "wb")
             self._writer: Any = pq.ParquetWriter(
-                self._path,
+                self._sink,
                 schema,
                 compression="zstd",
                 compression_level=1,
@@ -107,6 +109,7 @@ class FileWriter:
         """Close and fsync the file."""
         with self._guarded():
             self._writer.close()
+            self._sink.close()
             sync(self._path)
             size = self._path.stat().st_size
         spans = self._spans
@@ -120,6 +123,9 @@ class FileWriter:
 
     def discard(self) -> None:
         """Give up and remove what was written."""
+        if self._sink is not None:
+            with suppress(OSError):
+                self._sink.close()
         self._path.unlink(missing_ok=True)
 
     @contextmanager
@@ -183,7 +189,8 @@ class FileCache:
             if opened is not None:
                 self._files.move_to_end(path)
                 return opened
-        opened = _Opened(path)
+        with _reading(path):
+            opened = _Opened(path)
         with self._lock:
             self._files[path] = opened
             dropped = None
@@ -215,7 +222,7 @@ class _Opened:
         if not len(groups):
             return None
         wanted = [name for name in columns if name in self._have]
-        with self._lock:
+        with self._lock, _reading(self._path):
             if self._file is None:
                 self._file = pq.ParquetFile(pa.memory_map(str(self._path)))
             table = self._file.read_row_groups(groups.tolist(), wanted, use_threads=False)
@@ -226,6 +233,17 @@ class _Opened:
             self._file.close()
             self._source.close()
             self._file = None
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """``CorruptionError`` for a damaged file, ``DependencyError`` where the disk fails."""
+    try:
+        yield
+    except pa.ArrowInvalid as error:
+        raise CorruptionError(f"{path} is damaged: {error}") from error
+    except OSError as error:
+        raise DependencyError(f"{path} cannot be read: {error}") from error
 
 
 def _within(table: pa.Table, span: Span) -> pa.Table | None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from motorcade.clock import Clock
-from motorcade.errors import DependencyError
+from motorcade.errors import CorruptionError, DependencyError, MotorcadeError
 from motorcade.history.compaction import DAY_US, Merged, merge, plan
 from motorcade.history.config import Config
 from motorcade.history.table import TelemetryTable, tenants_in
@@ -37,7 +37,7 @@ class Maintenance:
         config: Config | None = None,
         *,
         retention_days: Callable[[int], int | None] = lambda tenant: None,
-        failed: Callable[[int, DependencyError], None] = lambda tenant, error: None,
+        failed: Callable[[int, MotorcadeError], None] = lambda tenant, error: None,
     ) -> None:
         self._directory = directory
         self._clock = clock
@@ -58,7 +58,7 @@ class Maintenance:
         for tenant in await asyncio.to_thread(tenants_in, self._directory):
             try:
                 merged += await asyncio.shield(asyncio.to_thread(self.maintain, tenant))
-            except DependencyError as error:
+            except (DependencyError, CorruptionError) as error:
                 self._failed(tenant, error)
             await asyncio.sleep(_PAUSE_S if merged else 0)
         return merged

@@ -122,6 +122,11 @@ class TelemetryTable:
             columns = pa.schema(table.schema().to_arrow())
             return Snapshot(self.folder, table.version(), files, bounds, columns, positions)
 
+    def prepare(self) -> None:
+        """Make the table's folder, so that files can be written into it."""
+        with _faults(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+
     def commit(
         self,
         added: Sequence[DataFile],
@@ -136,7 +141,7 @@ class TelemetryTable:
 
         ``columns`` the table lacks are added to it first. Durable when it returns.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.prepare()
         with _faults(self.folder), self.locked():
             table = self._refreshed() or self._create()
             self._widen(table, columns)

@@ -210,7 +210,7 @@ class HistoryWriter:
             return
         taken = part.rows.take(pa.array(rows))
         data = stored(taken, part.kind[rows], kinds, self._catalogue)
-        table.folder.mkdir(parents=True, exist_ok=True)
+        table.prepare()
         file = write_file(table.folder, data, self._config.row_group_rows)
         try:
             table.commit([file], columns=data.schema, position=(self._partition, through))
