@@ -1,4 +1,4 @@
-"""The rules of the house that no linter knows: sizes, openings, mirrored tests, what may be said."""
+"""The rules of the house that no linter knows: sizes, openings, mirrored tests."""
 
 from __future__ import annotations
 
@@ -42,7 +42,9 @@ def _code_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     first = function.body[0]
     is_docstring = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
     body = function.body[1:] if is_docstring else function.body
-    return (function.end_lineno or 0) - body[0].lineno + 1 if body else 0
+    inner = [node for node in _functions(function) if node is not function]
+    nested = sum((node.end_lineno or 0) - node.lineno + 1 for node in inner)
+    return (function.end_lineno or 0) - body[0].lineno + 1 - nested if body else 0
 
 
 @pytest.mark.parametrize("module", MODULES, ids=_name)
