@@ -94,9 +94,7 @@ def some_records(rng: random.Random, count: int) -> list[Record]:
 def batches(make: Any, rng: random.Random, records: list[Record]) -> list[Any]:
     """The same records in the same order, cut into batches anyhow."""
     cuts = sorted(rng.sample(range(1, len(records)), min(8, len(records) - 1)))
-    parts = [
-        records[a:b] for a, b in zip([0, *cuts], [*cuts, len(records)], strict=True) if a < b
-    ]
+    parts = [records[a:b] for a, b in zip([0, *cuts], [*cuts, len(records)], strict=True) if a < b]
     return [make(part, kind=rng.choice(["report", "login"])) for part in parts]
 
 

@@ -6,16 +6,17 @@ writer was there meanwhile, and it reads again.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 
 from motorcade.errors import DependencyError, NotFound
-from motorcade.limits import TWIN_READ_WAIT_S_MAX
+from motorcade.limits import TWIN_READ_WAIT_S_MAX, TWIN_SPIN_S_MAX
 from motorcade.signals.batch import Quality
 from motorcade.signals.catalogue import Catalogue
 from motorcade.twin.layout import EPOCH_S
@@ -27,6 +28,7 @@ __all__ = ["Reading", "State", "TwinReader", "Box"]
 
 _QUALITIES = tuple(Quality)
 _PAUSE_S = 0.0001
+_ASYNC_PAUSE_S = 0.001
 
 
 class Reading(NamedTuple):
@@ -80,34 +82,45 @@ class TwinReader:
 
         ``signals`` are paths or branches (``Vehicle.Powertrain``); all where None. ``NotFound`` for
         a path that means nothing, ``DependencyError`` where the row stays half-written (the worker
-        died in it; it mends the row when it is back).
+        died in it; it mends the row when it is back). Blocks for up to 50 ms then; see ``fetch``.
         """
-        state = self.platform_state(vehicle, signals)
-        return state if state is not None and state.tenant == tenant else None
+        return _owned(self.platform_state(vehicle, signals), tenant)
+
+    async def fetch(
+        self, vehicle: int, tenant: int, signals: Sequence[str] | None = None
+    ) -> State | None:
+        """``state`` for an event loop: waits for a row being written without holding up others, and
+        longer."""
+        deadline = 0.0
+        while (state := self._try(vehicle, signals)) is _BUSY:
+            deadline = deadline or time.monotonic() + TWIN_READ_WAIT_S_MAX
+            _check(vehicle, deadline)
+            await asyncio.sleep(_ASYNC_PAUSE_S)
+        return _owned(state, tenant)
 
     def platform_state(self, vehicle: int, signals: Sequence[str] | None = None) -> State | None:
-        """The same for any tenant's vehicle: for the platform, never for a tenant's request."""
+        """``state`` of any tenant's vehicle: for the platform, never for a tenant's request."""
+        deadline = 0.0
+        while (state := self._try(vehicle, signals)) is _BUSY:
+            deadline = deadline or time.monotonic() + TWIN_SPIN_S_MAX
+            _check(vehicle, deadline)
+            time.sleep(_PAUSE_S)
+        return state
+
+    def _try(self, vehicle: int, signals: Sequence[str] | None) -> State | None:
+        """One look: the state, None, or ``_BUSY`` where the row was being written."""
         part = self._parts.get(vehicle % self._partitions)
         if part is None:
             raise NotFound(f"partition {vehicle % self._partitions} of the twin is not read here")
         row = vehicle // self._partitions
-        deadline = 0.0
-        while True:
-            view = part.view()
-            if view is None or row >= view.rows:
-                return None
-            before = view.sequence[row]
-            if not before & 1:
-                state = _read(view, view.chosen(signals), vehicle, row)
-                if view.sequence[row] == before and part.is_current(view):
-                    return state
-            now = time.monotonic()
-            deadline = deadline or now + TWIN_READ_WAIT_S_MAX
-            if now > deadline:
-                raise DependencyError(
-                    f"The state of vehicle {vehicle} is being written; its worker does not finish."
-                )
-            time.sleep(_PAUSE_S)
+        view = part.view()
+        if view is None or row >= view.rows:
+            return None
+        before = view.sequence[row]
+        if before & 1:
+            return _BUSY
+        state = _read(view, view.chosen(signals), vehicle, row)
+        return state if view.sequence[row] == before and part.is_current(view) else _BUSY
 
     def select(
         self,
@@ -159,6 +172,20 @@ class TwinReader:
             after=after,
         )
         return answer(question, self._parts, self._partitions, self._threads)
+
+
+_BUSY: Final = State(0, 0, 0, 0, {})
+
+
+def _owned(state: State | None, tenant: int) -> State | None:
+    return state if state is not None and state.tenant == tenant else None
+
+
+def _check(vehicle: int, deadline: float) -> None:
+    if time.monotonic() > deadline:
+        raise DependencyError(
+            f"The state of vehicle {vehicle} is being written; its worker does not finish."
+        )
 
 
 def _read(view: View, columns: Any, vehicle: int, row: int) -> State | None:

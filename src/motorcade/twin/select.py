@@ -8,7 +8,7 @@ again.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final, NamedTuple
 
@@ -54,6 +54,9 @@ class Box(NamedTuple):
         return cls(*(round(value * DEGREE) for value in (west, south, east, north)))
 
 
+_Views = Sequence[tuple[Part, View]]
+
+
 class Question(NamedTuple):
     """What ``TwinReader.select`` was asked; ``tenant`` None is the platform itself."""
 
@@ -79,8 +82,8 @@ def answer(
     """The selected vehicles in ascending order, at most ``question.limit``."""
     if not 0 < question.limit <= TWIN_SELECT_ROWS_MAX:
         raise Invalid(f"A selection is of 1 to {TWIN_SELECT_ROWS_MAX} rows, not {question.limit}.")
-    views = {number: view for number, part in parts.items() if (view := part.view()) is not None}
-    rows = max((view.rows for view in views.values()), default=0)
+    views = [(part, view) for part in parts.values() if (view := part.view()) is not None]
+    rows = max((view.rows for _, view in views), default=0)
     first = question.after // partitions
     starts = range(first, rows, TWIN_SELECT_CHUNK_ROWS)
     tables: list[pa.Table] = []
@@ -97,7 +100,7 @@ def answer(
 
 
 def _in_order(
-    question: Question, views: Mapping[int, View], partitions: int, starts: range, threads: int
+    question: Question, views: _Views, partitions: int, starts: range, threads: int
 ) -> Iterator[pa.Table]:
     """Each chunk's table, chunks ascending, several worked on at once."""
     if len(starts) <= 1 or threads <= 1:
@@ -117,19 +120,19 @@ def _in_order(
             pool.shutdown(cancel_futures=True)
 
 
-def _chunk(question: Question, views: Mapping[int, View], partitions: int, start: int) -> pa.Table:
+def _chunk(question: Question, views: _Views, partitions: int, start: int) -> pa.Table:
     """One chunk of rows over all partitions, vehicles ascending."""
     tables = []
-    for number, view in views.items():
+    for part, view in views:
         stop = min(start + TWIN_SELECT_CHUNK_ROWS, view.rows)
         if start >= stop:
             continue
         rows = _candidates(question, view, start, stop)
         if question.after:
-            rows = rows[rows * partitions + number > question.after]
+            rows = rows[rows * partitions + part.partition > question.after]
         rows = rows[: question.limit]
         if len(rows):
-            tables.append(_table(question, _checked(question, view, rows, number, partitions)))
+            tables.append(_table(question, _checked(question, part, rows, partitions)))
     if not tables:
         return _schema(question).empty_table()
     if len(tables) == 1:
@@ -186,41 +189,65 @@ def _between(cells: NDArray[np.uint64], low: int, high: int) -> NDArray[np.bool_
     return inside
 
 
-def _checked(
-    question: Question, view: View, rows: NDArray[np.int64], partition: int, partitions: int
-) -> _Rows:
-    """The rows that are selected for certain, each read while nobody wrote it."""
-    wanted = {signal.path: None for signal in question.signals}
-    wanted |= dict.fromkeys(question.where.paths if question.where is not None else ())
-    wanted |= dict.fromkeys((LATITUDE, LONGITUDE) if question.box is not None else ())
-    present = {path: view.cells[path] for path in wanted if path in view.cells}
+def _checked(question: Question, part: Part, rows: NDArray[np.int64], partitions: int) -> _Rows:
+    """The rows that are selected for certain, each read while nobody wrote it.
+
+    Where all are being written all the time, fewer are read at once, so that it takes less long.
+    """
     deadline = time.monotonic() + TWIN_READ_WAIT_S_MAX
-    parts: list[_Rows] = []
+    size = len(rows)
+    done: list[_Rows] = []
     while True:
-        before = view.sequence_array[rows]
-        raw = {path: cells.array[rows] for path, cells in present.items()}
-        columns = {path: _column(cells, raw[path], view, rows) for path, cells in present.items()}
-        times, tenants = view.time_array[rows], view.tenant_array[rows]
-        whole = (view.sequence_array[rows] == before) & (before & 1 == 0)
-        chosen = whole & (times != 0)
-        if question.tenant is not None:
-            chosen &= tenants == question.tenant
-        if question.box is not None:
-            chosen &= _surely_in_box(question.box, present, raw)
-        if question.where is not None:
-            chosen &= question.where.mask(columns, len(rows))
-        kept = np.flatnonzero(chosen)
-        taken = {path: column.take(pa.array(kept)) for path, column in columns.items()}
-        vehicle = rows[kept].astype(np.uint64) * np.uint64(partitions) + np.uint64(partition)
-        parts.append(_Rows(vehicle, times[kept], taken))
-        rows = rows[~whole]
-        if not len(rows):
-            return _merged(parts)
+        view = part.view()
+        whole = np.zeros(0, np.bool_)
+        if view is not None:
+            selected, whole = _read(question, view, rows[:size], partitions, part.partition)
+            if not part.is_current(view):  # a list may lie beyond the heap as it was mapped
+                continue
+            done.append(selected)
+        if whole.any():
+            deadline = time.monotonic() + TWIN_READ_WAIT_S_MAX
+            rows = np.concatenate([rows[:size][~whole], rows[size:]])
+            if not len(rows):
+                return _merged(done)
+            continue
         if time.monotonic() > deadline:
             raise DependencyError(
                 f"{len(rows)} vehicles are being written; their worker does not finish."
             )
+        size = max(size // 2, 1)
         time.sleep(_PAUSE_S)
+
+
+def _read(
+    question: Question, view: View, rows: NDArray[np.int64], partitions: int, partition: int
+) -> tuple[_Rows, NDArray[np.bool_]]:
+    """The selected ones of these rows, and which of them were whole when they were read."""
+    before = view.sequence_array[rows]
+    present = {path: view.cells[path] for path in _wanted(question) if path in view.cells}
+    raw = {path: cells.array[rows] for path, cells in present.items()}
+    columns = {path: _column(cells, raw[path], view, rows) for path, cells in present.items()}
+    times, tenants = view.time_array[rows], view.tenant_array[rows]
+    whole = (view.sequence_array[rows] == before) & (before & 1 == 0)
+    chosen = whole & (times != 0)
+    if question.tenant is not None:
+        chosen &= tenants == question.tenant
+    if question.box is not None:
+        chosen &= _surely_in_box(question.box, present, raw)
+    if question.where is not None:
+        chosen &= question.where.mask(columns, len(rows))
+    kept = np.flatnonzero(chosen)
+    taken = {path: column.take(pa.array(kept)) for path, column in columns.items()}
+    vehicle = rows[kept].astype(np.uint64) * np.uint64(partitions) + np.uint64(partition)
+    return _Rows(vehicle, times[kept], taken), whole
+
+
+def _wanted(question: Question) -> list[str]:
+    """Paths of every column a question needs."""
+    wanted = {signal.path: None for signal in question.signals}
+    wanted |= dict.fromkeys(question.where.paths if question.where is not None else ())
+    wanted |= dict.fromkeys((LATITUDE, LONGITUDE) if question.box is not None else ())
+    return list(wanted)
 
 
 def _surely_in_box(
@@ -245,14 +272,16 @@ def _column(cells: Cells, raw: NDArray[np.uint64], view: View, rows: NDArray[np.
 
 
 def _merged(parts: list[_Rows]) -> _Rows:
+    """Rows read at several times, vehicles ascending; a column may be newer than the first time."""
     if len(parts) == 1:
         return parts[0]
     vehicle = np.concatenate([part.vehicle for part in parts])
     order = np.argsort(vehicle)
-    columns = {
-        path: pa.concat_arrays([part.columns[path] for part in parts]).take(pa.array(order))
-        for path in parts[0].columns
-    }
+    columns: dict[str, pa.Array] = {}
+    for path in {path: None for part in parts for path in part.columns}:
+        kind = next(part.columns[path].type for part in parts if path in part.columns)
+        pieces = [part.columns.get(path, pa.nulls(len(part.vehicle), kind)) for part in parts]
+        columns[path] = pa.concat_arrays(pieces).take(pa.array(order))
     return _Rows(vehicle[order], np.concatenate([part.time for part in parts])[order], columns)
 
 

@@ -75,7 +75,7 @@ class TwinService:
     async def state(self, payload: bytes) -> bytes:
         """Answer to ``twin.state.<partition>``."""
         asked = _read(payload, _StateRequest)
-        state = self._reader.state(asked.vehicle, asked.tenant, asked.signals)
+        state = await self._reader.fetch(asked.vehicle, asked.tenant, asked.signals)
         if state is None:
             return msgspec.msgpack.encode(_StateAnswer())
         signals = {
@@ -108,17 +108,17 @@ class TwinService:
 
 
 class RemoteTwin:
-    """What ``TwinReader`` does, asked of the workers; its methods are awaited."""
+    """What ``TwinReader`` does, asked of the workers."""
 
     def __init__(self, request: Request, partitions: int, *, timeout_s: float = 5.0) -> None:
         self._request = request
         self._partitions = partitions
         self._timeout_s = timeout_s
 
-    async def state(
+    async def fetch(
         self, vehicle: int, tenant: int, signals: Sequence[str] | None = None
     ) -> State | None:
-        """As ``TwinReader.state``; ``DependencyError`` also where no worker answers."""
+        """As ``TwinReader.fetch``; ``DependencyError`` also where no worker answers."""
         asked = _StateRequest(tenant, vehicle, None if signals is None else list(signals))
         subject = state_subject(vehicle % self._partitions)
         data = await self._request(subject, msgspec.msgpack.encode(asked), self._timeout_s)
