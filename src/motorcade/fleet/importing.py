@@ -1,7 +1,7 @@
 """Registers vehicles by the thousand or million: everything checked, then everything or nothing.
 
-In: a CSV or a list of vehicles, and whose they are. Out: a report: the numbers given out, or what is
-wrong by line. Rows stream into a temporary table by COPY; a counter row gives a dense range of
+In: a CSV or a list of vehicles, and whose they are. Out: a report: the numbers given out, or what
+is wrong by line. Rows stream into a temporary table by COPY; a counter row gives a dense range of
 numbers and holds off every other registration until the transaction ends.
 """
 
@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -16,7 +18,7 @@ import msgspec
 import polars as pl
 
 from motorcade.clock import Clock
-from motorcade.errors import CapacityError
+from motorcade.errors import CapacityError, NotFound
 from motorcade.fleet.rows import (
     COLUMNS,
     LABELS_SEPARATOR,
@@ -65,110 +67,92 @@ class Importing(Part):
         ``Invalid`` where the file cannot be read as CSV at all, ``CapacityError`` where it has more
         than ``import_rows_max`` rows; whatever is wrong with single rows stands in the report.
         """
-        total = len(source) if isinstance(source, bytes) else source.stat().st_size
+        total = await asyncio.to_thread(_size, source)
         problems = Problems()
         frames = frames_of_csv(source, problems)
-        return await self._add(tenant, frames, problems, total, progress or _silent)
+        return await self._add(_Job(tenant, frames, problems, total, progress or _silent))
 
     async def add_vehicles(self, tenant: int, rows: Sequence[NewVehicle]) -> ImportReport:
         """Register vehicles given as structs, by the same rules; ``line`` is the place from 1."""
         frames = iter([(len(rows), frame_of_rows(rows))])
-        return await self._add(tenant, frames, Problems(), len(rows), _silent)
+        return await self._add(_Job(tenant, frames, Problems(), len(rows), _silent))
 
-    async def _add(
-        self,
-        tenant: int,
-        frames: Iterator[tuple[int, pl.DataFrame]],
-        problems: Problems,
-        total: int,
-        progress: Progress,
-    ) -> ImportReport:
-        rows = added = last = 0
+    async def _add(self, job: _Job) -> ImportReport:
         try:
-            async with self._store.tenant(tenant, pipeline=False) as connection:
-                check_digit = await _prepare(connection, tenant)
-                rows, good = await self._load(
-                    connection, frames, problems, check_digit, total, progress
-                )
-                progress(0, rows, "check")
-                if problems.count == 0 and good > 0:
+            async with self._store.tenant(job.tenant, pipeline=False) as connection:
+                rows, good = await self._load(connection, job)
+                job.progress(0, rows, "check")
+                last = 0
+                if good and not job.problems.count:
                     last = await _numbers(connection, good)
-                await _registered(connection, tenant, problems)
-                if problems.count:
+                await _registered(connection, job)
+                if job.problems.count:
                     raise _Refused
-                progress(rows, rows, "check")
-                added = good
-                created = moment(self._clock)
-                for start in range(0, good, _STORE_ROWS):
-                    end = min(good, start + _STORE_ROWS)
-                    base = last - good + 1
-                    await connection.execute(
-                        _INSERT, (base, tenant, LABELS_SEPARATOR, created, start, end)
-                    )
-                    progress(end, good, "store")
+                job.progress(rows, rows, "check")
+                await _store(connection, job, last - good + 1, good, moment(self._clock))
         except _Refused:
             return ImportReport(
-                rows=rows, added=0, error_count=problems.count, errors=problems.errors
+                rows=rows, added=0, error_count=job.problems.count, errors=job.problems.errors
             )
-        first = last - added + 1 if added else 0
-        return ImportReport(rows=rows, added=added, first=first, last=last)
+        return ImportReport(rows=rows, added=good, first=last - good + 1 if good else 0, last=last)
 
-    async def _load(
-        self,
-        connection: Connection,
-        frames: Iterator[tuple[int, pl.DataFrame]],
-        problems: Problems,
-        check_digit: bool,
-        total: int,
-        progress: Progress,
-    ) -> tuple[int, int]:
+    async def _load(self, connection: Connection, job: _Job) -> tuple[int, int]:
         """Send the good rows to the temporary table; returns (rows read, rows sent)."""
+        check_digit = await _prepare(connection, job.tenant)
         rows = good = 0
         seen: list[pl.DataFrame] = []
+        async with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
+            while (block := await asyncio.to_thread(next, job.frames, None)) is not None:
+                done, frame = block
+                rows += frame.height
+                if rows > self._store.config.import_rows_max:
+                    raise CapacityError(
+                        f"an import holds {self._store.config.import_rows_max} vehicles at"
+                        " most; split the file"
+                    )
+                frame = await asyncio.to_thread(check, frame, job.problems, check_digit=check_digit)
+                await copy.write(await asyncio.to_thread(_copy_text, frame, good))
+                seen.append(frame.select("line", "vin"))
+                good += frame.height
+                job.progress(done, job.total, "read")
+        await asyncio.to_thread(_repeated, seen, job.problems)
+        return rows + job.problems.unread, good
 
-        def next_block() -> tuple[int, int, pl.DataFrame] | None:
-            found = next(frames, None)
-            if found is None:
-                return None
-            done, frame = found
-            return done, frame.height, check(frame, problems, check_digit=check_digit)
 
-        async with connection.cursor() as cursor:
-            async with cursor.copy(_COPY) as copy:
-                while (block := await asyncio.to_thread(next_block)) is not None:
-                    done, height, frame = block
-                    rows += height
-                    if rows > self._store.config.import_rows_max:
-                        raise CapacityError(
-                            f"an import holds {self._store.config.import_rows_max} vehicles at"
-                            " most; split the file"
-                        )
-                    numbered = frame.with_row_index("ordinal", offset=good)
-                    seen.append(frame.select("line", "vin"))
-                    good += frame.height
-                    await copy.write(await asyncio.to_thread(_copy_text, numbered))
-                    progress(done, total, "read")
-        await asyncio.to_thread(_repeated, seen, problems)
-        return rows + _skipped(problems), good
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One import under way."""
+
+    tenant: int
+    frames: Iterator[tuple[int, pl.DataFrame]]
+    problems: Problems
+    total: int
+    progress: Progress
 
 
 class _Refused(Exception):
     """Ends the transaction of an import that has errors."""
 
 
-_COPY: Final = "COPY incoming (ordinal, line, vin, model, plate, iccid, labels) FROM STDIN (FORMAT csv)"
+_COPY: Final = (
+    "COPY incoming (ordinal, line, vin, model, plate, iccid, labels) FROM STDIN (FORMAT csv)"
+)
 
 _CREATE: Final = (
-    "CREATE TEMPORARY TABLE incoming (ordinal bigint, line bigint, vin text COLLATE \"C\","
+    'CREATE TEMPORARY TABLE incoming (ordinal bigint, line bigint, vin text COLLATE "C",'
     " model text, plate text, iccid text, labels text) ON COMMIT DROP"
 )
 
 _INSERT: Final = (
     "INSERT INTO vehicles (number, tenant, vin, model, plate, iccid, labels, created)"
     " SELECT %s + ordinal, %s, vin, model, plate, iccid,"
-    " CASE labels WHEN '' THEN '{}' ELSE string_to_array(labels, %s) END, %s"
+    " array_remove(string_to_array(labels, %s), ''), %s"
     " FROM incoming WHERE ordinal >= %s AND ordinal < %s"
 )
+
+
+def _size(source: Path | bytes) -> int:
+    return len(source) if isinstance(source, bytes) else source.stat().st_size
 
 
 def _silent(done: int, total: int, phase: str) -> None:
@@ -180,11 +164,15 @@ async def _prepare(connection: Connection, tenant: int) -> bool:
     await connection.execute("SET LOCAL statement_timeout = 0")
     await connection.execute(_CREATE)
     row = await one(connection, "SELECT settings FROM tenants WHERE number = %s", (tenant,))
-    return settings_from_json(row[0] if row else {}).vin_check_digit
+    if row is None:
+        raise NotFound(f"there is no tenant number {tenant}")
+    return settings_from_json(row[0]).vin_check_digit
 
 
-def _copy_text(frame: pl.DataFrame) -> bytes:
-    text = frame.select("ordinal", "line", *COLUMNS).write_csv(
+def _copy_text(frame: pl.DataFrame, first: int) -> bytes:
+    """The rows as COPY takes them, numbered from ``first``."""
+    numbered = frame.with_row_index("ordinal", offset=first)
+    text = numbered.select("ordinal", "line", *COLUMNS).write_csv(
         include_header=False, quote_style="non_numeric"
     )
     return text.encode()
@@ -225,19 +213,19 @@ async def _numbers(connection: Connection, count: int) -> int:
     return int(row[0]) if row else 0
 
 
-async def _registered(connection: Connection, tenant: int, problems: Problems) -> None:
+async def _registered(connection: Connection, job: _Job) -> None:
     """Report every VIN that is registered already, for whomever, without saying for whom."""
     await connection.execute("ANALYZE incoming")
     await connection.execute("SELECT set_config('motorcade.platform', 'on', true)")
     cursor = await connection.execute(
         "SELECT i.line, i.vin, v.tenant = %s, count(*) OVER ()"
         " FROM incoming i JOIN vehicles v USING (vin) ORDER BY i.line LIMIT %s",
-        (tenant, IMPORT_ERRORS_MAX),
+        (job.tenant, IMPORT_ERRORS_MAX),
     )
     found = await cursor.fetchall()
     await connection.execute("SELECT set_config('motorcade.platform', '', true)")
     own, other = "this vehicle is registered already", "this VIN is not available"
-    problems.add(
+    job.problems.add(
         found[0][3] if found else 0,
         [
             RowError(line=line, code="registered", reason=own if ours else other, vin=vin)
@@ -246,6 +234,12 @@ async def _registered(connection: Connection, tenant: int, problems: Problems) -
     )
 
 
-def _skipped(problems: Problems) -> int:
-    """Rows that never became a row of a frame: those with too many columns."""
-    return sum(1 for error in problems.errors if error.code == "columns")
+async def _store(
+    connection: Connection, job: _Job, first: int, count: int, created: datetime
+) -> None:
+    """Make vehicles of the rows, numbered from ``first``."""
+    for start in range(0, count, _STORE_ROWS):
+        end = min(count, start + _STORE_ROWS)
+        values = (first, job.tenant, LABELS_SEPARATOR, created, start, end)
+        await connection.execute(_INSERT, values)
+        job.progress(end, count, "store")

@@ -120,7 +120,9 @@ class Keys(Part):
         """An account for a tenant's platform link (GB/T 32960.3: user up to 12 bytes, password up
         to 20); ``Conflict`` where the name is taken, ``Invalid``."""
         if not re.fullmatch(r"[!-~]{1,12}", name) or not 1 <= len(password.encode()) <= 20:
-            raise Invalid("a platform account has a name of 1 to 12 and a password of 1 to 20 bytes")
+            raise Invalid(
+                "a platform account has a name of 1 to 12 and a password of 1 to 20 bytes"
+            )
         created = moment(self._clock)
         hashed = await self._scrypt(password, os.urandom(16))
         async with self._store.tenant(tenant, pipeline=False) as connection:
@@ -188,9 +190,7 @@ class Keys(Part):
         key = Key(id=identity, tenant=tenant, role=role, name=name, created=created)
         return NewKey(key=key, token=f"mc_{identity}_{secret}")
 
-    async def _revoke(
-        self, connection: Connection, whose: str, key: str, *values: Any
-    ) -> Key:
+    async def _revoke(self, connection: Connection, whose: str, key: str, *values: Any) -> Key:
         query = (
             "UPDATE api_keys SET revoked = coalesce(revoked, %s)"
             f" WHERE id = %s AND {whose} RETURNING {_COLUMNS}"
@@ -236,9 +236,7 @@ def _hash(secret: str) -> bytes:
 
 
 def _key(row: Sequence[Any]) -> Key:
-    return Key(
-        id=row[0], tenant=row[1], role=row[2], name=row[3], created=row[4], revoked=row[5]
-    )
+    return Key(id=row[0], tenant=row[1], role=row[2], name=row[3], created=row[4], revoked=row[5])
 
 
 async def _keys(connection: Connection, whose: str, values: Sequence[Any]) -> list[Key]:

@@ -117,13 +117,9 @@ async def _select(connection: Connection, vins: list[str]) -> dict[str, Known]:
     return {row[0]: Known(row[1], row[2], row[0]) for row in await cursor.fetchall()}
 
 
-async def _insert(
-    connection: Connection, wanted: dict[str, int], created: Any
-) -> dict[str, Known]:
+async def _insert(connection: Connection, wanted: dict[str, int], created: Any) -> dict[str, Known]:
     """Register what is still missing once the counter is ours; numbers without a gap."""
-    row = await one(
-        connection, "SELECT value FROM counters WHERE name = 'vehicle' FOR UPDATE"
-    )
+    row = await one(connection, "SELECT value FROM counters WHERE name = 'vehicle' FOR UPDATE")
     last = int(row[0]) if row else 0
     found = await _select(connection, list(wanted))
     missing = [vin for vin in wanted if vin not in found]

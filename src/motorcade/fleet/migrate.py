@@ -6,9 +6,8 @@ In: the owner's address. Out: the tables, and the role ``motorcade_app`` that ma
 from __future__ import annotations
 
 import asyncio
-
 from importlib.resources import files
-from typing import Any, Final, LiteralString, cast
+from typing import Any, Final
 
 import psycopg
 from psycopg import AsyncConnection, sql
@@ -38,12 +37,12 @@ async def migrate(owner_url: str, app_url: str = "", *, wait_s: float = 30.0) ->
             " version integer PRIMARY KEY, name text NOT NULL, applied timestamptz NOT NULL)"
         )
         cursor = await connection.execute("SELECT version FROM migrations")
-        applied = {row[0] for row in await cursor.fetchall()}
+        applied = {int(row[0]) for row in await cursor.fetchall()}
         for version, (name, text) in sorted(migration_files().items()):
             if version in applied:
                 continue
             async with connection.transaction():
-                await connection.execute(sql.SQL(cast("LiteralString", text)))
+                await connection.execute(text.encode())
                 await connection.execute(
                     "INSERT INTO migrations VALUES (%s, %s, now())", (version, name)
                 )

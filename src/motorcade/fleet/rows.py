@@ -21,7 +21,15 @@ from motorcade.errors import Invalid
 from motorcade.fleet.vin import FAULTS, faults_of
 from motorcade.limits import IMPORT_BLOCK_BYTES, IMPORT_ERRORS_MAX
 
-__all__ = ["COLUMNS", "NewVehicle", "RowError", "Problems", "frames_of_csv", "frame_of_rows", "check"]
+__all__ = [
+    "COLUMNS",
+    "NewVehicle",
+    "RowError",
+    "Problems",
+    "frames_of_csv",
+    "frame_of_rows",
+    "check",
+]
 
 COLUMNS: Final = ("vin", "model", "plate", "iccid", "labels")
 """What a row may say; only ``vin`` must be there."""
@@ -55,10 +63,14 @@ class RowError(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class Problems:
-    """Every problem counted, the first of each kind of check kept up to ``IMPORT_ERRORS_MAX``."""
+    """Every problem counted, the first of each kind of check kept up to ``IMPORT_ERRORS_MAX``.
+
+    ``unread`` counts lines that were too broken to become a row.
+    """
 
     def __init__(self) -> None:
         self.count = 0
+        self.unread = 0
         self._kept: list[RowError] = []
 
     @property
@@ -97,7 +109,13 @@ def frames_of_csv(source: Path | bytes, problems: Problems) -> Iterator[tuple[in
 
 
 def frame_of_rows(rows: Sequence[NewVehicle]) -> pl.DataFrame:
-    """A frame of rows that came as structs; their place counts as line."""
+    """A frame of rows that came as structs; their place counts as line.
+
+    Raises ``Invalid`` where a label holds the sign that separates labels.
+    """
+    for place, row in enumerate(rows, 1):
+        if any(LABELS_SEPARATOR in label for label in row.labels):
+            raise Invalid(f"row {place}: a label must not hold {LABELS_SEPARATOR!r}")
     return pl.DataFrame(
         {
             "line": np.arange(1, len(rows) + 1, dtype=np.int64),
@@ -212,6 +230,7 @@ def _read(
     fields = 1 + np.searchsorted(separators, ends) - np.searchsorted(separators, starts)
     lines = first_line + np.arange(len(ends), dtype=np.int64)
     wide = (fields > len(names)) & (content > 0)
+    problems.unread += int(wide.sum())
     problems.add(
         int(wide.sum()),
         [

@@ -1,7 +1,7 @@
 """What a tenant decides about its own vehicles; stored as JSON beside the tenant.
 
-In: JSON from people. Out: a checked ``TenantSettings``. Unknown keys are errors. The attributes
-``aes_key`` and ``custom`` are what the GB/T 32960 decoder asks of a tenant's settings.
+In: JSON from people. Out: a checked ``TenantSettings``. Unknown keys are errors. Besides its tables
+per protocol it carries the attributes that ``protocols.gbt32960`` and the gateway read of a tenant.
 """
 
 from __future__ import annotations
@@ -12,27 +12,34 @@ import msgspec
 
 from motorcade.errors import Invalid
 from motorcade.fleet.vin import VIN_CHARACTERS
+from motorcade.protocols.gbt32960.settings import CustomTable
 
-__all__ = ["CustomField", "TenantSettings", "check_settings", "settings_from_json", "settings_to_json"]
+__all__ = [
+    "Gbt32960Settings",
+    "TenantSettings",
+    "check_settings",
+    "settings_from_json",
+    "settings_to_json",
+]
+
+_AES_BYTES = 16
 
 
-class CustomField(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
-    """One value inside a custom information type (GB/T 32960.3, types 0x80 to 0xFE)."""
+class Gbt32960Settings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """What a tenant sets about its GB/T 32960 vehicles."""
 
-    path: str
-    """Signal path the value is stored under."""
-    offset: int
-    """Bytes from the start of the item's content."""
-    format: Literal["u8", "i8", "u16", "i16", "u32", "i32", "u64", "i64"]
-    """Big-endian integer of so many bits, ``u`` without sign."""
-    scale: float = 1.0
-    """Value per unit of the integer."""
-    add: float = 0.0
-    """Added after scaling."""
-    invalid: int | None = None
-    """The integer that means "invalid"."""
-    abnormal: int | None = None
-    """The integer that means "abnormal"."""
+    acknowledge_reports: Literal["always", "standard"] | None = None
+    """Whether a correct report on a terminal link is answered; null: as the gateway is set."""
+    aes_key_hex: str = ""
+    """AES-128 key of encrypted data units, 32 hexadecimal digits; empty: those are refused."""
+    aes_mode: Literal["ecb", "cbc"] = "ecb"
+    """Block mode; the standard names none."""
+    aes_iv_hex: str = ""
+    """Initialisation vector of ``cbc``, 32 hexadecimal digits; empty: zeros."""
+    aes_padding: Literal["pkcs7", "none"] = "pkcs7"
+    """How the data unit was filled up to whole blocks."""
+    custom: tuple[CustomTable, ...] = ()
+    """Tables of custom information types (0x80 to 0xFE)."""
 
 
 class TenantSettings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
@@ -43,32 +50,52 @@ class TenantSettings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_f
     auto_register_wmi: tuple[str, ...] = ()
     """VIN prefixes of 3 to 11 characters whose vehicles are registered at their first login. No
     prefix belongs to two tenants; the longest that fits decides."""
-    acknowledge_reports: Literal["always", "standard"] | None = None
-    """Whether a correct report on a terminal link is answered; null: as the gateway is set."""
-    aes_key_hex: str = ""
-    """AES-128 key of encrypted data units, 32 hexadecimal digits; empty: none."""
-    custom_types: dict[str, tuple[CustomField, ...]] = {}
-    """Tables for custom information types by their number (``0x80`` to ``0xFE``)."""
+    gbt32960: Gbt32960Settings = Gbt32960Settings()
+    """About vehicles that speak GB/T 32960."""
+
+    @property
+    def acknowledge_reports(self) -> str | None:
+        """``always``, ``standard`` or null."""
+        return self.gbt32960.acknowledge_reports
 
     @property
     def aes_key(self) -> bytes | None:
         """The AES-128 key, 16 bytes, or null."""
-        return bytes.fromhex(self.aes_key_hex) if self.aes_key_hex else None
+        text = self.gbt32960.aes_key_hex
+        return bytes.fromhex(text) if text else None
 
     @property
-    def custom(self) -> dict[int, tuple[CustomField, ...]]:
-        """The custom tables by information type number."""
-        return {int(number, 0): fields for number, fields in self.custom_types.items()}
+    def aes_mode(self) -> str:
+        """``ecb`` or ``cbc``."""
+        return self.gbt32960.aes_mode
+
+    @property
+    def aes_iv(self) -> bytes:
+        """The initialisation vector, 16 bytes."""
+        return bytes.fromhex(self.gbt32960.aes_iv_hex) or bytes(_AES_BYTES)
+
+    @property
+    def aes_padding(self) -> str:
+        """``pkcs7`` or ``none``."""
+        return self.gbt32960.aes_padding
+
+    @property
+    def custom(self) -> tuple[CustomTable, ...]:
+        """Tables of custom information types."""
+        return self.gbt32960.custom
 
     def redacted(self) -> TenantSettings:
-        """The same with keys replaced by a sign that there is one; for showing."""
-        return msgspec.structs.replace(self, aes_key_hex="set" if self.aes_key_hex else "")
+        """The same with the key replaced by ``set``; for showing."""
+        shown = "set" if self.gbt32960.aes_key_hex else ""
+        return msgspec.structs.replace(
+            self, gbt32960=msgspec.structs.replace(self.gbt32960, aes_key_hex=shown)
+        )
 
 
 def settings_from_json(value: Any) -> TenantSettings:
     """Settings from parsed JSON; ``Invalid`` names what is wrong."""
     try:
-        settings = msgspec.convert(value, TenantSettings)
+        settings = msgspec.convert(value, TenantSettings, str_keys=True)
     except msgspec.ValidationError as error:
         raise Invalid(f"tenant settings: {error}") from error
     check_settings(settings)
@@ -76,12 +103,11 @@ def settings_from_json(value: Any) -> TenantSettings:
 
 
 def settings_to_json(settings: TenantSettings) -> str:
-    """Settings as JSON text, only what differs from the defaults of today."""
+    """Settings as JSON text, only what differs from today's defaults."""
     defaults = msgspec.to_builtins(TenantSettings())
-    values = msgspec.to_builtins(settings)
-    return msgspec.json.encode(
-        {name: value for name, value in values.items() if value != defaults[name]}
-    ).decode()
+    values = msgspec.to_builtins(settings, str_keys=True)
+    changed = {name: value for name, value in values.items() if value != defaults[name]}
+    return msgspec.json.encode(changed).decode()
 
 
 def check_settings(settings: TenantSettings) -> None:
@@ -92,19 +118,23 @@ def check_settings(settings: TenantSettings) -> None:
                 f"auto_register_wmi: {prefix!r} is no VIN prefix: 3 to 11 digits and capitals,"
                 " without I, O and Q"
             )
-    if settings.aes_key_hex:
-        try:
-            size = len(bytes.fromhex(settings.aes_key_hex))
-        except ValueError:
-            size = 0
-        if size != 16:
-            raise Invalid("aes_key_hex: an AES-128 key is 32 hexadecimal digits")
-    for name, fields in settings.custom_types.items():
-        try:
-            number = int(name, 0)
-        except ValueError:
-            number = 0
-        if not 0x80 <= number <= 0xFE:
-            raise Invalid(f"custom_types: {name!r} is not a type number from 0x80 to 0xFE")
-        if any(not 0 <= field.offset < 65_535 or not field.path for field in fields):
-            raise Invalid(f"custom_types: {name} has a field without path or with a bad offset")
+    _check_hex("gbt32960.aes_key_hex", settings.gbt32960.aes_key_hex)
+    _check_hex("gbt32960.aes_iv_hex", settings.gbt32960.aes_iv_hex)
+    types = [table.type for table in settings.custom]
+    if len(set(types)) < len(types) or any(not 0x80 <= number <= 0xFE for number in types):
+        raise Invalid("gbt32960.custom: types are 128 to 254 (0x80 to 0xFE), each once")
+    if any(
+        not field.path or not 0 <= field.offset < 65_535 or not 0 <= field.shift < 64
+        for table in settings.custom
+        for field in table.fields
+    ):
+        raise Invalid("gbt32960.custom: a field without path, or whose offset or shift is beyond")
+
+
+def _check_hex(name: str, text: str) -> None:
+    try:
+        size = len(bytes.fromhex(text))
+    except ValueError:
+        size = -1
+    if size not in (0, _AES_BYTES) or (text and size == 0):
+        raise Invalid(f"{name}: {_AES_BYTES} bytes, as 32 hexadecimal digits")

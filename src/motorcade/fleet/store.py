@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import select
-
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias
@@ -70,7 +69,6 @@ class Store:
             },
             min_size=1,
             max_size=config.pool_size,
-            check=_check,
             open=False,
             reconnect_timeout=0,
             name="fleet",
@@ -119,13 +117,6 @@ class Store:
         async with translated(), self._connection() as connection:
             yield connection
 
-    async def retried(self, call: Callable[[], Awaitable[Any]]) -> Any:
-        """A read, asked once more where the engine went away under it."""
-        try:
-            return await call()
-        except DependencyError:
-            return await call()
-
     @asynccontextmanager
     async def _scope(self, name: str, value: str, pipeline: bool) -> AsyncIterator[Connection]:
         async with translated(), self._connection() as connection:
@@ -140,17 +131,24 @@ class Store:
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:
-        """A connection of the pool. Asked for in short rounds, because the pool wakes nobody when
-        PostgreSQL comes back: only a new question makes it connect again."""
+        """A connection of the pool whose server is there.
+
+        Asked for in short rounds, because the pool wakes nobody when PostgreSQL comes back: only a
+        new question makes it connect again.
+        """
         deadline = SystemClock().monotonic_s() + self.config.call_timeout_s
         while True:
+            left = deadline - SystemClock().monotonic_s()
             try:
-                left = deadline - SystemClock().monotonic_s()
                 connection = await self._pool.getconn(max(0.05, min(_POOL_ROUND_S, left)))
-                break
             except PoolTimeout:
-                if SystemClock().monotonic_s() >= deadline:
+                if left <= 0:
                     raise
+                continue
+            if not await _gone(connection):
+                break
+            await connection.close()
+            await self._pool.putconn(connection)
         try:
             yield connection
         finally:
@@ -170,7 +168,9 @@ class Store:
         if (row[1] or 0) < newest:
             raise _Behind(f"its tables are of version {row[1]}, not yet {newest}")
         if row[1] > newest:
-            raise Invalid(f"the registry is of version {row[1]}, newer than this program's {newest}")
+            raise Invalid(
+                f"the registry is of version {row[1]}, newer than this program's {newest}"
+            )
 
 
 class Part:
@@ -212,10 +212,15 @@ class _Behind(Exception):
     """The tables await a migration."""
 
 
-async def _check(connection: Connection) -> None:
-    """Refuse a connection whose server went away, without a round trip: a healthy idle one has
-    nothing to read."""
+async def _gone(connection: Connection) -> bool:
+    """Whether the server of an idle connection went away, found out without a round trip: a
+    healthy one has nothing to read."""
     poll = select.poll()
     poll.register(connection.fileno(), select.POLLIN)
-    if poll.poll(0):
+    if not poll.poll(0):
+        return False
+    try:
         await AsyncConnectionPool.check_connection(connection)
+    except psycopg.Error:
+        return True
+    return False

@@ -120,9 +120,7 @@ _SELECT: Final = "SELECT number, name, settings, created FROM tenants"
 
 
 def _tenant(row: Sequence[Any]) -> Tenant:
-    return Tenant(
-        number=row[0], name=row[1], settings=settings_from_json(row[2]), created=row[3]
-    )
+    return Tenant(number=row[0], name=row[1], settings=settings_from_json(row[2]), created=row[3])
 
 
 async def _claim(connection: Connection, tenant: int, prefixes: Sequence[str]) -> None:

@@ -181,9 +181,7 @@ class Vehicles(Part):
         return found
 
 
-_SELECT: Final = (
-    "SELECT number, tenant, vin, model, plate, iccid, labels, created FROM vehicles"
-)
+_SELECT: Final = "SELECT number, tenant, vin, model, plate, iccid, labels, created FROM vehicles"
 
 _LIKE_SIGNS: Final = str.maketrans({"\\": "\\\\", "%": "\\%", "_": "\\_"})
 

@@ -1,7 +1,7 @@
 """Vehicle identification numbers: what is one, its check digit, and made-up ones for simulation.
 
-ISO 3779 and GB 16735: 17 characters of digits and capitals without I, O and Q; position 9 is a check
-digit (GB 16735-2019 annex A and 49 CFR 565.15: a weighted sum of all positions modulo 11, ten
+ISO 3779 and GB 16735: 17 characters of digits and capitals without I, O and Q; position 9 is a
+check digit (GB 16735-2019 annex A and 49 CFR 565.15: a weighted sum of all positions modulo 11, ten
 written X) that vehicles made for China and North America carry and others need not.
 """
 
@@ -13,7 +13,16 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["VIN_CHARACTERS", "FAULTS", "valid", "fault", "faults", "faults_of", "check_digit", "build"]
+__all__ = [
+    "VIN_CHARACTERS",
+    "FAULTS",
+    "valid",
+    "fault",
+    "faults",
+    "faults_of",
+    "check_digit",
+    "build",
+]
 
 VIN_CHARACTERS: Final = "0123456789ABCDEFGHJKLMNPRSTUVWXYZ"
 """What a VIN may consist of."""
