@@ -1,8 +1,8 @@
 """Bytes ⇄ signals: one module or folder per vehicle standard; no I/O, no clock, no asyncio.
 
-In: frames of many vehicles. Out: ``SignalBatch``es, rejects and answers. There is no registry: a module in this
-package, or one named by the entry-point group ``motorcade.protocols``, that has the names in ``WANTED`` is a
-protocol, and its name is its file's.
+In: frames of many vehicles. Out: ``SignalBatch``es, rejects and answers. There is no registry: a
+module in this package, or one named by the entry-point group ``motorcade.protocols``, that has the
+names in ``WANTED`` is a protocol, and its name is its file's.
 """
 
 from __future__ import annotations
@@ -41,10 +41,11 @@ def find(name: str) -> ModuleType:
         module = import_module(f"{__name__}.{name}")
         if _is_protocol(module):
             return module
+    outside: ModuleType
     for point in entry_points(group=ENTRY_POINTS, name=name):
-        module = point.load()
-        if _is_protocol(module):
-            return module
+        outside = point.load()
+        if _is_protocol(outside):
+            return outside
     raise NotFound(f"there is no protocol {name!r}; there are: {', '.join(names())}", name=name)
 
 

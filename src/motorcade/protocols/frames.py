@@ -21,8 +21,8 @@ __all__ = ["Frames", "Cut", "Reject", "Decoded", "Answers"]
 class Reject:
     """One piece of input that could not be used, and why.
 
-    ``frame`` is the row in the ``Frames`` it came with, ``-1`` where no frame could be cut; ``peer``
-    the caller's index of the chunk or connection. ``code`` is stable and machine-readable
+    ``frame`` is the row in the ``Frames`` it came with, ``-1`` where no frame could be cut;
+    ``peer`` the caller's index of the chunk or connection. ``code`` is stable and machine-readable
     (``checksum``, ``length``, ``garbage``, ``structure``, ``cipher``, …), ``reason`` a sentence for
     people, ``data`` the bytes themselves.
     """
@@ -38,9 +38,9 @@ class Reject:
 class Frames:
     """``n`` complete frames in one buffer, as columns; peers' frames are contiguous and in order.
 
-    ``buffer`` uint8 (bytes), ``offset`` and ``length`` int64 (n), ``peer`` int64 (n; the index of the
-    chunk or connection), ``vehicle`` uint64 (n; dense vehicle number, 0 unknown), ``tenant`` uint32
-    (n; tenant number, 0 unknown).
+    ``buffer`` uint8 (bytes), ``offset`` and ``length`` int64 (n), ``peer`` int64 (n; the index of
+    the chunk or connection), ``vehicle`` uint64 (n; dense vehicle number, 0 unknown), ``tenant``
+    uint32 (n; tenant number, 0 unknown).
     """
 
     buffer: NDArray[np.uint8]
@@ -79,7 +79,8 @@ class Cut:
     """The complete frames of many chunks (one chunk per peer) cut in one go.
 
     ``frames.peer`` is the chunk's index. ``remainder`` maps a chunk's index to its unfinished tail,
-    to be put before that peer's next bytes. ``rejects`` holds what was skipped to find the next start.
+    to be put before that peer's next bytes. ``rejects`` holds what was skipped to find the next
+    start.
     """
 
     frames: Frames
@@ -101,7 +102,8 @@ class Decoded:
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """Replies to frames, built as one array: ``offset`` and ``length`` int64 (n) into ``buffer``."""
+    """Replies to frames, built as one array: ``offset`` and ``length`` int64 (n) into
+    ``buffer``."""
 
     buffer: bytes
     offset: NDArray[np.int64]

@@ -14,7 +14,8 @@ def xor8(
     """The XOR of the bytes ``start`` to ``end`` of every range: uint8 (n). Ranges may overlap.
 
     Ranges that together are about as long as the buffer are reduced one by one, which numpy does at
-    SIMD speed; many long overlapping ones (only a hostile stream has them) by one pass of running XOR.
+    SIMD speed; many long overlapping ones (only a hostile stream has them) by one pass of running
+    XOR.
     """
     if len(start) == 0:
         return np.zeros(0, np.uint8)

@@ -1,6 +1,7 @@
 """Ragged arrays of bytes: gather records of one size, copy ranges of many sizes, hash ranges.
 
-Everything works on one buffer (uint8) and int64 columns of offsets and lengths; nothing loops over rows.
+Everything works on one buffer (uint8) and int64 columns of offsets and lengths; nothing loops over
+rows.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ _GOLDEN: Final = np.uint64(0x9E3779B97F4A7C15)
 
 
 def gather(buffer: NDArray[np.uint8], offset: NDArray[np.int64], size: int) -> NDArray[np.uint8]:
-    """The ``size`` bytes at each offset: uint8 (n, size). Every range must lie inside the buffer."""
+    """The ``size`` bytes at each offset: uint8 (n, size). Every range must lie inside the
+    buffer."""
     if len(offset) == 0 or size == 0:
         return np.zeros((len(offset), size), np.uint8)
     windows: NDArray[Any] = np.ndarray(
@@ -52,9 +54,10 @@ def hash64(
 ) -> NDArray[np.uint64]:
     """A 64-bit hash of every range: uint64 (n). It is stored, so it never changes.
 
-    Words of eight bytes (little-endian), counted so that the last one ends where the range ends; the
-    first is shifted free of what stands before the range, so at least seven bytes must stand there. Each
-    word is folded once and multiplied by its place's odd constant; the sum is mixed with the length.
+    Words of eight bytes (little-endian), counted so that the last one ends where the range ends;
+    the first is shifted free of what stands before the range, so at least seven bytes must stand
+    there. Each word is folded once and multiplied by its place's odd constant; the sum is mixed
+    with the length.
     """
     if len(offset) == 0:
         return np.zeros(0, np.uint64)

@@ -1,9 +1,9 @@
 """Answers to frames, built for many peers as one array (section 6.3.2 and annex B.3.1).
 
-A platform link gets the header and the time of its data unit back, the rest removed; a terminal link its
-whole frame with answer flag and time changed. Heartbeats are answered as they came, a time sync with the
-platform's time. An encrypted data unit is decrypted and encrypted again where the tenant's key is known
-and sent back as it came where not: nobody could read a time in it.
+A platform link gets the header and the time of its data unit back, the rest removed; a terminal
+link its whole frame with answer flag and time changed. Heartbeats are answered as they came, a time
+sync with the platform's time. An encrypted data unit is decrypted and encrypted again where the
+tenant's key is known and sent back as it came where not: nobody could read a time in it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ def answer(
     now: int,
     settings: Mapping[int, TenantSettings] | None = None,
 ) -> Answers:
-    """One answer per frame: ``flags`` uint8 (n; 0: none is owed), ``platform_link`` bool (n), ``now`` µs.
+    """One answer per frame: ``flags`` uint8 (n; 0: none is owed), ``platform_link`` bool (n),
+    ``now`` µs.
 
     ``settings`` by tenant number are only needed for encrypted frames.
     """
@@ -68,7 +69,7 @@ def answer(
         out[here + size[sent] - 1] = np.bitwise_xor.reduceat(out, here) ^ out[here] ^ out[here + 1]
     built = Answers(out.tobytes(), at, size)
     if settings and (header[:, 21] == AES128).any():
-        return _with_keys(frames, flags, platform_link, now, settings, built)
+        return _with_keys(frames, flags, platform_link, now, settings=settings, built=built)
     return built
 
 
@@ -84,7 +85,8 @@ def answer_one(
 
 
 def flags_for(frames: Frames, rejects: list[Reject] | tuple[Reject, ...]) -> NDArray[np.uint8]:
-    """Answer flags (n) for decoded frames: 01, and for each reject the flag its edition refuses with."""
+    """Answer flags (n) for decoded frames: 01, and for each reject the flag its edition refuses
+    with."""
     flags = np.full(len(frames), OK, np.uint8)
     for reject in rejects:
         if reject.frame >= 0:
@@ -98,6 +100,7 @@ def _with_keys(
     flags: NDArray[np.uint8],
     platform_link: NDArray[np.bool_],
     now: int,
+    *,
     settings: Mapping[int, TenantSettings],
     built: Answers,
 ) -> Answers:
@@ -106,7 +109,7 @@ def _with_keys(
         built.buffer[at : at + size]
         for at, size in zip(built.offset.tolist(), built.length.tolist(), strict=True)
     ]
-    for row in np.flatnonzero((built.length > 0)).tolist():
+    for row in np.flatnonzero(built.length > 0).tolist():
         frame = frames.bytes_of(row)
         known = settings.get(int(frames.tenant[row]))
         if frame[21] != AES128 or frame[2] in (HEARTBEAT, TIME_SYNC) or known is None:

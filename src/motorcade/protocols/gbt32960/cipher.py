@@ -1,7 +1,7 @@
 """AES-128 data units (encryption 03): opened and closed with a tenant's key.
 
-The standard names the cipher and the order (encrypt, then BCC; on receipt BCC, then decrypt), not the block
-mode nor the padding; those are settings, by default ECB with PKCS#7.
+The standard names the cipher and the order (encrypt, then BCC; on receipt BCC, then decrypt), not
+the block mode nor the padding; those are settings, by default ECB with PKCS#7.
 """
 
 from __future__ import annotations
@@ -67,5 +67,5 @@ def sealed(frame: bytes) -> bytes:
 
 
 def _cipher(settings: TenantSettings) -> Cipher[Any]:
-    mode = modes.ECB() if settings.aes_mode == "ecb" else modes.CBC(settings.aes_iv)  # noqa: S305
+    mode = modes.ECB() if settings.aes_mode == "ecb" else modes.CBC(settings.aes_iv)
     return Cipher(algorithms.AES(settings.aes_key or bytes(_BLOCK)), mode)

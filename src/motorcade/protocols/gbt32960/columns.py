@@ -1,4 +1,5 @@
-"""From the places of segments to values: every field of a state for all frames that have it, at once."""
+"""From the places of segments to values: every field of a state for all frames that have it, at
+once."""
 
 from __future__ import annotations
 
@@ -35,9 +36,9 @@ def collect(plan: Plan, buffer: Bytes, found: dict[int, Found], sink: Sink) -> N
         begin = segments.at + shift
         after = segments.at + plan.table["size"][state]
         if kept.groups:
-            scalars(buffer, kept.groups, segments.rows, begin, kept.segment.size, sink)
-        for number, groups in enumerate(kept.instances):
-            _instance(buffer, kept, number, groups, segments, after, sink)
+            scalars(buffer, kept.groups, segments.rows, begin, size=kept.segment.size, sink=sink)
+        if kept.instances:
+            _instances(buffer, kept, segments, after, sink)
         if kept.segment.repeats is not None or kept.elements:
             _absent(plan, state, segments, kept, sink)
         if kept.counts is not None:
@@ -49,7 +50,7 @@ def collect(plan: Plan, buffer: Bytes, found: dict[int, Found], sink: Sink) -> N
 
 
 def scalars(
-    buffer: Bytes, groups: tuple[Group, ...], rows: Ints, begin: Ints, size: int, sink: Sink
+    buffer: Bytes, groups: tuple[Group, ...], rows: Ints, begin: Ints, *, size: int, sink: Sink
 ) -> None:
     """Scalar fields of the ``size`` bytes at ``begin``, for ``rows``."""
     if len(rows) == 0:
@@ -97,7 +98,7 @@ def _scaled(group: Group, data: Bytes) -> tuple[NDArray[Any], Bytes]:
 def _never_fixed(data: Bytes, group: Group, quality: Bytes) -> None:
     """A position that is flagged invalid and zero is no last fix but none at all."""
     lost = (data[0] & 1).astype(bool)
-    if lost.any():
+    if np.count_nonzero(lost):
         zero = np.ones(len(lost), bool)
         for at in group.at.tolist():
             zero &= (data[at : at + 4] == 0).all(axis=0)
@@ -106,39 +107,32 @@ def _never_fixed(data: Bytes, group: Group, quality: Bytes) -> None:
 
 def _marks(raw: NDArray[np.uint32], width: int, marked: Any) -> Bytes:
     top = np.uint32((1 << 8 * width) - 1)
-    if not np.any(marked):
-        return np.full(raw.shape, _VALID, np.uint8)
-    high = (raw >= top - np.uint32(1)) & marked
     quality = np.full(raw.shape, _VALID, np.uint8)
-    if high.any():
+    high = (raw >= top - np.uint32(1)) & marked
+    if np.count_nonzero(high):
         quality[high] = np.where(raw[high] == top, _INVALID, _ABNORMAL)
     return quality
 
 
-def _instance(
-    buffer: Bytes,
-    kept: Kept,
-    number: int,
-    groups: tuple[Group, ...],
-    segments: Found,
-    after: Ints,
-    sink: Sink,
-) -> None:
-    """The element ``number`` of each list, as signals of its own."""
-    has = segments.count > number
-    if not has.any():
-        return
-    rows, begin = segments.rows, after + number * kept.segment.each
-    if not has.all():
-        rows, begin = rows[has], begin[has]
-    scalars(buffer, groups, rows, begin, kept.segment.each, sink)
+def _instances(buffer: Bytes, kept: Kept, segments: Found, after: Ints, sink: Sink) -> None:
+    """The first elements of each list, as signals of their own."""
+    each = kept.segment.each
+    for number, groups in enumerate(kept.instances):
+        has = segments.count > number
+        many = np.count_nonzero(has)
+        if not many:
+            return
+        rows, begin = segments.rows, after + number * each
+        if many < len(rows):
+            rows, begin = rows[has], begin[has]
+        scalars(buffer, groups, rows, begin, size=each, sink=sink)
 
 
 def _absent(plan: Plan, state: int, segments: Found, kept: Kept, sink: Sink) -> None:
     """A count of all-ones says that the list is invalid, one less that it is abnormal."""
     limit = plan.table["limit"][state]
     said = segments.sent >= limit
-    if not said.any():
+    if not np.count_nonzero(said):
         return
     for signal in kept.below:
         sink.mark(segments.rows[segments.sent == limit + 1], signal, int(_INVALID))
@@ -161,6 +155,11 @@ def _elements(buffer: Bytes, kept: Kept, segments: Found, after: Ints, sink: Sin
     """List elements, of all repetitions end to end."""
     each = kept.segment.each
     starts = starts_of(segments.count)
+    if starts[-1] == 0 and not kept.counts:
+        told = segments.rows[segments.sent == 0]
+        for column in kept.elements:
+            sink.put_empty(column.signal, told)
+        return
     begin = np.repeat(after - each * starts[:-1], segments.count) + each * np.arange(starts[-1])
     rows = np.repeat(segments.rows, segments.count)
     told = segments.rows[segments.sent == segments.count]
@@ -210,4 +209,6 @@ def _distinct(rows: Ints) -> Ints:
     """The different rows of an ascending column."""
     if len(rows) < 2:
         return rows
-    return rows[np.append(True, rows[1:] != rows[:-1])]
+    first = np.append(True, rows[1:] != rows[:-1])
+    distinct: Ints = rows[first]
+    return distinct

@@ -1,4 +1,5 @@
-"""Custom information items (0x80 to 0xFE) decoded by a tenant's own table. The bytes stay in ``raw`` as well."""
+"""Custom information items (0x80 to 0xFE) decoded by a tenant's own table. The bytes stay in
+``raw`` as well."""
 
 from __future__ import annotations
 
@@ -40,7 +41,9 @@ def check_tables(catalogue: Catalogue, tables: tuple[CustomTable, ...]) -> None:
     """``Invalid`` where a table names what does not exist: its type, a path, a unit or a word."""
     for table in tables:
         if not 0x80 <= table.type <= 0xFE:
-            raise Invalid(f"type 0x{table.type:02X} is not a custom information type (0x80 to 0xFE)")
+            raise Invalid(
+                f"type 0x{table.type:02X} is not a custom information type (0x80 to 0xFE)"
+            )
         for one in table.fields:
             signal = catalogue.find(one.path)
             if signal.is_list or (signal.datatype == "string" and not signal.is_enum):
@@ -56,6 +59,7 @@ def collect_custom(
     plan: Plan,
     buffer: NDArray[np.uint8],
     custom: Found,
+    *,
     tenants: NDArray[np.uint32],
     settings: Mapping[int, TenantSettings],
     sink: Sink,
@@ -68,7 +72,7 @@ def collect_custom(
             if not here.any():
                 continue
             for one in table.fields:
-                _field(plan, buffer, custom, here, one, sink)
+                _field(plan, buffer, custom, here, one=one, sink=sink)
 
 
 def _field(
@@ -76,6 +80,7 @@ def _field(
     buffer: NDArray[np.uint8],
     custom: Found,
     here: NDArray[np.bool_],
+    *,
     one: CustomField,
     sink: Sink,
 ) -> None:

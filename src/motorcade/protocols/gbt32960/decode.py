@@ -1,4 +1,5 @@
-"""Frames of many vehicles to batches: reports (02, 03), logins (01) and logouts (04), both editions mixed."""
+"""Frames of many vehicles to batches: reports (02, 03), logins (01) and logouts (04), both editions
+mixed."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ from motorcade.protocols.gbt32960.custom import collect_custom
 from motorcade.protocols.gbt32960.framing import HEADER
 from motorcade.protocols.gbt32960.leftovers import raw_column, set_aside
 from motorcade.protocols.gbt32960.logins import login_batches
-from motorcade.protocols.gbt32960.plan import Plan, plan
+from motorcade.protocols.gbt32960.plan import plan
 from motorcade.protocols.gbt32960.settings import TenantSettings
 from motorcade.protocols.gbt32960.sink import Sink
 from motorcade.protocols.gbt32960.times import read_times
@@ -46,7 +47,8 @@ Ints = NDArray[np.int64]
 
 
 class _Units:
-    """Data units of ``n`` frames as columns: where they begin and end, their header, what is wrong."""
+    """Data units of ``n`` frames as columns: where they begin and end, their header, what is
+    wrong."""
 
     def __init__(self, frames: Frames) -> None:
         self.frames = frames
@@ -89,10 +91,12 @@ def decode(
     ingest_time: int,
     settings: Mapping[int, TenantSettings] = _NO_SETTINGS,
 ) -> Decoded:
-    """One batch per message kind, and a reject for every frame that could not be used; never raises.
+    """One batch per message kind, and a reject for every frame that could not be used; never
+    raises.
 
-    ``ingest_time`` µs UTC; ``settings`` by tenant number. Frames of other commands, and answers (flag not
-    FE), are neither decoded nor rejected. Reject codes: ``cipher``, ``structure``, ``time``.
+    ``ingest_time`` µs UTC; ``settings`` by tenant number. Frames of other commands, and answers
+    (flag not FE), are neither decoded nor rejected. Reject codes: ``cipher``, ``structure``,
+    ``time``.
     """
     if len(frames) == 0:
         return Decoded((), ())
@@ -142,9 +146,7 @@ def _reports(
     tables = plan()
     chosen = _all_or(chosen, len(units.frames))
     edition = (units.header[:, 0] == 0x24).astype(np.int64)
-    walked = walk(
-        tables, units.buffer, edition[chosen], units.start[chosen] + 6, units.end[chosen]
-    )
+    walked = walk(tables, units.buffer, edition[chosen], units.start[chosen] + 6, units.end[chosen])
     index = np.arange(len(units.frames))[chosen]
     if len(walked.broken):
         units.refuse(index[walked.broken], "structure", _STRUCTURE)
@@ -153,7 +155,6 @@ def _reports(
             return index, None
         return _reports(units, index, event_time, ingest_time, settings)
     sink = Sink(tables, len(index))
-    end = units.end[chosen]
     pieces = set_aside(tables, walked)
     collect(tables, units.buffer, walked.found, sink)
     scalars(
@@ -161,14 +162,14 @@ def _reports(
         tables.link,
         np.arange(len(index)),
         units.frames.offset[chosen],
-        1,
-        sink,
+        size=1,
+        sink=sink,
     )
-    raw = raw_column(tables, units.buffer, end, walked, pieces, len(index))
+    raw = raw_column(tables, units.buffer, end, walked, pieces=pieces, n=len(index))
     custom = walked.found.get(tables.custom)
     if custom is not None and settings:
         tenants = units.frames.tenant[chosen]
-        collect_custom(tables, units.buffer, custom, tenants, settings, sink)
+        collect_custom(tables, units.buffer, custom, tenants=tenants, settings=settings, sink=sink)
     meta = _meta(units, index, event_time, ingest_time)
     signals = sink.columns()
     triples = sink.triples()
@@ -184,9 +185,7 @@ def _talks(
     """Logins or logouts: few, and each is read by itself."""
     frames = [
         units.buffer[begin:end].tobytes()
-        for begin, end in zip(
-            units.start[chosen].tolist(), units.end[chosen].tolist(), strict=True
-        )
+        for begin, end in zip(units.start[chosen].tolist(), units.end[chosen].tolist(), strict=True)
     ]
     editions = np.where(units.header[chosen, 0] == 0x24, 2025, 2016).tolist()
     made = login_batches(plan().catalogue, command, frames, editions)

@@ -40,8 +40,9 @@ NOT_ACTIVATED: Final = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """A frame that wants a decision. ``reply`` takes the decision into the session and gives the bytes
-    owed (empty where the standard wants none), so it is called once, when the decision is final."""
+    """A frame that wants a decision. ``reply`` takes the decision into the session and gives the
+    bytes owed (empty where the standard wants none), so it is called once, when the decision is
+    final."""
 
     frame: bytes
     session: Session
@@ -58,7 +59,8 @@ class Event:
         return self.frame[4:21].decode("ascii", "replace").strip("\0 ")
 
     def refusal(self, code: str) -> int:
-        """The flag that refuses for a reason: ``unknown_vin``, ``duplicate``, ``structure``, ``cipher``…"""
+        """The flag that refuses for a reason: ``unknown_vin``, ``duplicate``, ``structure``,
+        ``cipher``…"""
         return flag_of(code, self.edition)
 
     def reply(self, flag: int, now: int) -> bytes:
@@ -73,7 +75,8 @@ class Event:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoginRequested(Event):
     """01: a vehicle wants in, by itself or over its platform's link. A wrong login of a terminal is
-    ignored (B.3.2), so on a terminal link the 2016 edition owes no answer to one; the gateway may send it."""
+    ignored (B.3.2), so on a terminal link the 2016 edition owes no answer to one; the gateway may
+    send it."""
 
     event_time: int
     sequence: int
@@ -147,7 +150,8 @@ class TimeSync(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActivationRequested(Event):
-    """09 (2025): a terminal shows its security chip's key. Answered by command 0A, not by an echo."""
+    """09 (2025): a terminal shows its security chip's key. Answered by command 0A, not by an
+    echo."""
 
     event_time: int
     facts: dict[str, Any]
@@ -169,7 +173,8 @@ class KeyExchanged(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answered(Event):
-    """The peer answered something of ours (its flag is not FE, or it is a 0A); never answered itself."""
+    """The peer answered something of ours (its flag is not FE, or it is a 0A); never answered
+    itself."""
 
     command: int
     flag: int

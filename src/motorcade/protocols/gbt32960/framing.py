@@ -6,16 +6,16 @@ A frame (section 6.2 in both editions; integers big-endian, no escaping)::
     2   1  command
     3   1  answer flag: FE this is a command, else the answer to one
     4  17  VIN in ASCII, or a platform's unique code
-    21  1  encryption of the data unit: 1 none, 2 RSA, 3 AES-128, 4 SM2, 5 SM4, FE abnormal, FF invalid
-    22  2  length n of the data unit, at most 65,531
+    21  1  encryption of the data unit: 1 none, 2 RSA, 3 AES-128, 4 SM2, 5 SM4, FE abnormal, FF
+    invalid 22  2  length n of the data unit, at most 65,531
     24  n  data unit
     24+n 1 BCC: XOR of bytes 2 to 23+n
 
-A stream is read from one plausible header to the next. A header is plausible when start, answer flag,
-encryption, length and every byte of the VIN are ones the standard knows; anything else is garbage and is
-searched for the next start. So is a frame whose BCC is wrong: its length may be what broke, and the
-frames behind it may stand inside the bytes it claimed. That makes the frames found independent of how
-the stream was sliced.
+A stream is read from one plausible header to the next. A header is plausible when start, answer
+flag, encryption, length and every byte of the VIN are ones the standard knows; anything else is
+garbage and is searched for the next start. So is a frame whose BCC is wrong: its length may be what
+broke, and the frames behind it may stand inside the bytes it claimed. That makes the frames found
+independent of how the stream was sliced.
 """
 
 from __future__ import annotations
@@ -79,11 +79,13 @@ def frames_of(
 
 
 class _Scan:
-    """One cut: candidates (places where a plausible header stands), who follows whom, who is reached.
+    """One cut: candidates (places where a plausible header stands), who follows whom, who is
+    reached.
 
-    A node is a candidate; ``len(at)`` is the node that ends every chain. A candidate's successor is the
-    first candidate at or after its frame's end, or after its own start when its BCC is wrong. A frame is
-    in the stream when it is reached from its chunk's first candidate: found by doubling the jumps.
+    A node is a candidate; ``len(at)`` is the node that ends every chain. A candidate's successor is
+    the first candidate at or after its frame's end, or after its own start when its BCC is wrong. A
+    frame is in the stream when it is reached from its chunk's first candidate: found by doubling
+    the jumps.
     """
 
     def __init__(self, buffer: NDArray[np.uint8], ends: NDArray[np.int64]) -> None:

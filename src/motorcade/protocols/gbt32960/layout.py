@@ -1,13 +1,16 @@
 """The words the tables of both editions are written in: fields, segments, information items.
 
-An information item is a type byte and a body of one or more segments. A segment has a fixed part and, where it
-counts something, a list behind it; a segment that ``repeats`` another counts how often that follows.
+An information item is a type byte and a body of one or more segments. A segment has a fixed part
+and, where it counts something, a list behind it; a segment that ``repeats`` another counts how
+often that follows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import NamedTuple
+
+import msgspec
 
 __all__ = ["Field", "Segment", "Item"]
 
@@ -41,7 +44,7 @@ class Field(NamedTuple):
     """Byte and bit of the segment that make the value negative."""
 
 
-class Segment(NamedTuple):
+class Segment(msgspec.Struct, frozen=True):
     """A stretch of an item's body."""
 
     size: int
@@ -59,13 +62,14 @@ class Segment(NamedTuple):
     """Elements are instances of this branch (``…Motor``), each value a signal of its own."""
     counts: str = ""
     """Path of the list-valued signal that gets this segment's count, one element a repetition."""
-    repeats: Segment | None = None  # type: ignore[misc]
-    """What follows ``count`` times; its fields are list-valued signals, one element a repetition."""
+    repeats: Segment | None = None
+    """What follows ``count`` times; its fields are list-valued signals, one element a
+    repetition."""
     markable: bool = True
     """Whether a count of all-ones (invalid) or one less (abnormal) means that there is no list."""
 
 
-class Item(NamedTuple):
+class Item(msgspec.Struct, frozen=True):
     """An information type."""
 
     type: int

@@ -1,8 +1,9 @@
 """What has no signal, or lost its place to another item: kept as bytes in the ``raw`` column.
 
-One entry is ``type u8, length u16, bytes``, which is how the standard writes custom items (0x80 to 0xFE) itself.
-Kept are: custom items; an item that comes twice (the last one counts, the others are kept); drive motors beyond
-the fourth (the whole item); an item with a code the standard does not know; and everything from an unknown type on.
+One entry is ``type u8, length u16, bytes``, which is how the standard writes custom items (0x80 to
+0xFE) itself. Kept are: custom items; an item that comes twice (the last one counts, the others are
+kept); drive motors beyond the fourth (the whole item); an item with a code the standard does not
+know; and everything from an unknown type on.
 """
 
 from __future__ import annotations
@@ -23,14 +24,16 @@ Ints = NDArray[np.int64]
 
 
 def set_aside(plan: Plan, walked: Walk) -> list[tuple[Ints, Ints, Ints]]:
-    """Take items that came twice out of ``walked.found``. Gives (rows, begin, end) of items to keep."""
+    """Take items that came twice out of ``walked.found``. Gives (rows, begin, end) of items to
+    keep."""
     pieces = []
     for state, found in list(walked.found.items()):
         kept = plan.kept.get(state)
         if kept is None or not kept.first or len(found.rows) < 2:
             continue
-        again = np.append(found.rows[1:] == found.rows[:-1], False)
-        if again.any():
+        twice = found.rows[1:] == found.rows[:-1]
+        if np.count_nonzero(twice):
+            again = np.append(twice, False)
             lost = found.item[again]
             pieces.append((found.rows[again], lost, _end_of(plan, walked, lost)))
             _drop(walked, lost)
@@ -42,11 +45,13 @@ def raw_column(
     buffer: Bytes,
     end: Ints,
     walked: Walk,
-    set_aside_pieces: list[tuple[Ints, Ints, Ints]],
+    *,
+    pieces: list[tuple[Ints, Ints, Ints]],
     n: int,
 ) -> pa.Array | None:
-    """The ``raw`` column of ``n`` rows; None where no row keeps anything. ``end`` of each row's body."""
-    pieces = list(set_aside_pieces)
+    """The ``raw`` column of ``n`` rows; None where no row keeps anything. ``end`` of each row's
+    body."""
+    pieces = list(pieces)
     custom = walked.found.get(plan.custom)
     if custom is not None:
         pieces.append((custom.rows, custom.at, custom.at + 3 + custom.count))
@@ -84,12 +89,14 @@ def _odd(
     """Which segments say more than their signals can."""
     if kept.instances:
         many = found.count > MOTORS_MAX
-        return many if many.any() else None
+        return many if np.count_nonzero(many) else None
+    if not kept.odd:
+        return None
     odd = np.zeros(len(found.rows), bool)
     begin = found.at + plan.table["shift"][state]
     for place, strange in kept.odd:
         odd |= strange[buffer[begin + place]]
-    return odd if odd.any() else None
+    return odd if np.count_nonzero(odd) else None
 
 
 def _end_of(plan: Plan, walked: Walk, items: Ints) -> Ints:

@@ -31,7 +31,8 @@ _PROTOCOL: Final = f"{LINK}.Protocol"
 
 @dataclass(slots=True)
 class LoginRows:
-    """Columns of the messages that could be read: ``rows`` their places, ``faults`` by place the rest."""
+    """Columns of the messages that could be read: ``rows`` their places, ``faults`` by place the
+    rest."""
 
     rows: NDArray[np.int64]
     signals: dict[str, pa.Array]

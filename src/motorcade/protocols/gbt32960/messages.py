@@ -1,7 +1,9 @@
-"""The data units that are not reports, one message at a time: logins, logouts, keys, parameters, controls.
+"""The data units that are not reports, one message at a time: logins, logouts, keys, parameters,
+controls.
 
-Each reader takes a plain data unit and gives a dict of facts (times in µs UTC); ``MessageError`` where the
-unit does not hold what its table says. Sections: 7.1, 7.3 to 7.5 and annex B (2016); 7.6 and B.3.5 (2025).
+Each reader takes a plain data unit and gives a dict of facts (times in µs UTC); ``MessageError``
+where the unit does not hold what its table says. Sections: 7.1, 7.3 to 7.5 and annex B (2016); 7.6
+and B.3.5 (2025).
 """
 
 from __future__ import annotations
@@ -47,7 +49,8 @@ PARAMETERS: Final[Mapping[int, tuple[str, int, int]]] = {
     0x0F: ("public_platform_port", 2, 2),
     0x10: ("sampling_check", 1, 1),
 }
-"""Parameter id: name, bytes in 2016, bytes in 2025 (negative: text; 0: text as long as the parameter before)."""
+"""Parameter id: name, bytes in 2016, bytes in 2025 (negative: text; 0: text as long as the
+parameter before)."""
 
 CONTROLS: Final[Mapping[int, str]] = {
     1: "remote upgrade",
@@ -61,7 +64,8 @@ CONTROLS: Final[Mapping[int, str]] = {
 
 
 def read_message(command: int, unit: bytes, edition: int, answered: bool = False) -> dict[str, Any]:
-    """Facts of a data unit. ``answered``: the frame is an answer, so only the time has to be there."""
+    """Facts of a data unit. ``answered``: the frame is an answer, so only the time has to be
+    there."""
     if answered and command != QUERY:
         return {"time": _time(unit)} if len(unit) >= 6 else {}
     reader = _READERS.get(command)

@@ -1,10 +1,12 @@
-"""The tables of both editions compiled for whole batches: a walk's states, and groups of alike fields.
+"""The tables of both editions compiled for whole batches: a walk's states, and groups of alike
+fields.
 
-In: ``tables_2016``, ``tables_2025`` and the catalogue. Out: ``Plan``, immutable, made once a process.
+In: ``tables_2016``, ``tables_2025`` and the catalogue. Out: ``Plan``, immutable, made once a
+process.
 
-A *state* is one segment of one edition's item. Its row in the arrays says how long the segment is (a fixed size
-plus a count times an element) and which state follows. A *group* is the fields of a state that have the same
-width and target type: they are read, scaled and stored as one matrix.
+A *state* is one segment of one edition's item. Its row in the arrays says how long the segment is
+(a fixed size plus a count times an element) and which state follows. A *group* is the fields of a
+state that have the same width and target type: they are read, scaled and stored as one matrix.
 """
 
 from __future__ import annotations
@@ -23,7 +25,18 @@ from motorcade.signals.batch import Quality
 from motorcade.signals.catalogue import Catalogue, Signal, load_catalogue
 from motorcade.signals.units import linear
 
-__all__ = ["Group", "Column", "Kept", "Plan", "Slot", "plan", "compile_fields", "column", "EDITIONS", "MOTORS_MAX"]
+__all__ = [
+    "Group",
+    "Column",
+    "Kept",
+    "Plan",
+    "Slot",
+    "plan",
+    "compile_fields",
+    "column",
+    "EDITIONS",
+    "MOTORS_MAX",
+]
 
 EDITIONS: Final = {2016: tables_2016.ITEMS, 2025: tables_2025.ITEMS}
 MOTORS_MAX: Final = 4
@@ -55,7 +68,8 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """How one field's raw numbers become values. ``values`` and ``quality`` are tables of 256 for bytes."""
+    """How one field's raw numbers become values. ``values`` and ``quality`` are tables of 256 for
+    bytes."""
 
     field: Field
     signal: Signal
@@ -109,7 +123,8 @@ class Kept:
 
 @dataclass(slots=True)
 class Plan:
-    """Everything decode needs, by state. State 0 reads a type byte; ``custom`` and ``stop`` are special."""
+    """Everything decode needs, by state. State 0 reads a type byte; ``custom`` and ``stop`` are
+    special."""
 
     catalogue: Catalogue
     slots: dict[str, Slot] = field(default_factory=dict)
@@ -178,7 +193,8 @@ def _add_item(made: Plan, edition: int, item: Item) -> int:
 
 
 def _state(made: Plan, state: int, segment: Segment, first: bool) -> None:
-    """The row of a state: positions count from the type byte where the segment is an item's first."""
+    """The row of a state: positions count from the type byte where the segment is an item's
+    first."""
     shift = 1 if first else 0
     at, width = segment.count or (0, 0)
     row = {
@@ -238,7 +254,7 @@ def _unknown(one: Field) -> NDArray[np.bool_]:
     strange = ~np.isin(raw, list(one.codes or ())) & (byte & one.unless == 0)
     if one.marked:
         strange[0xFE:] = False
-    return strange
+    return np.asarray(strange, np.bool_)
 
 
 def compile_fields(made: Plan, fields: tuple[Field, ...]) -> tuple[Group, ...]:

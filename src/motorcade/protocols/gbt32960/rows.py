@@ -17,7 +17,8 @@ def commands(frames: Frames) -> NDArray[np.uint8]:
 
 
 def is_record(frames: Frames) -> NDArray[np.bool_]:
-    """Which frames are reports (02, 03) and no answers: bool (n). They go straight to ``decode``."""
+    """Which frames are reports (02, 03) and no answers: bool (n). They go straight to
+    ``decode``."""
     command = commands(frames)
     asked = frames.buffer[frames.offset + 3] == COMMAND
     record: NDArray[np.bool_] = ((command == REALTIME) | (command == REISSUE)) & asked

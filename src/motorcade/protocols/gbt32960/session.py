@@ -1,8 +1,8 @@
 """One peer's conversation, sans-IO: who it is, what its frames ask for, which answers it is owed.
 
-Roles: nobody yet, a ``terminal`` (after an accepted 01) or a ``platform`` (after an accepted 05). Reports
-need a role. A gateway hands ``handle`` every frame that is no report and decides the events; a session fed by
-``receive_data`` decides for itself and accepts whatever is well formed.
+Roles: nobody yet, a ``terminal`` (after an accepted 01) or a ``platform`` (after an accepted 05).
+Reports need a role. A gateway hands ``handle`` every frame that is no report and decides the
+events; a session fed by ``receive_data`` decides for itself and accepts whatever is well formed.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ _FROM_PLATFORM: Final = (QUERY, SET, CONTROL)
 
 
 class Session:
-    """The state of one connection. ``role`` '' | 'terminal' | 'platform', ``identity`` the VIN or the
-    platform's unique code, ``sequence`` of the login."""
+    """The state of one connection. ``role`` '' | 'terminal' | 'platform', ``identity`` the VIN or
+    the platform's unique code, ``sequence`` of the login."""
 
     __slots__ = ("_frames", "_replies", "_tail", "identity", "role", "sequence")
 
@@ -81,8 +81,8 @@ class Session:
     def handle(
         self, frame: bytes, now: int, settings: TenantSettings | None = None
     ) -> Event | None:
-        """What a frame asks for; None for a report the peer may send. ``settings`` of the VIN's tenant open
-        encrypted frames."""
+        """What a frame asks for; None for a report the peer may send. ``settings`` of the VIN's
+        tenant open encrypted frames."""
         command, flag = frame[2], frame[3]
         base: dict[str, Any] = {"frame": frame, "session": self, "settings": settings}
         if flag != COMMAND or command == ACTIVATION_ANSWER:

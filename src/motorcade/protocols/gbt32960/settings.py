@@ -1,4 +1,5 @@
-"""What a tenant may set about its GB/T 32960 vehicles: the key of its data units and tables of its own items."""
+"""What a tenant may set about its GB/T 32960 vehicles: the key of its data units and tables of its
+own items."""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ class CustomField(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     shift: int = 0
     """Bits the raw number is shifted right before it is masked."""
     mask: int = 0
-    """Bits kept after the shift; 0 keeps all. With a mask or shift, the markers below apply to what is left."""
+    """Bits kept after the shift; 0 keeps all. With a mask or shift, the markers below apply to what
+    is left."""
     scale: float = 1.0
     """Factor from raw number to ``unit``."""
     add: float = 0.0

@@ -1,7 +1,8 @@
-"""Where decoded values gather before they become Arrow columns: matrices for scalars, parts for lists.
+"""Where decoded values gather before they become Arrow columns: matrices for scalars, parts for
+lists.
 
-In: values of some rows at a time, in any order of items. Out: one Arrow array per signal, and the triples
-(row, signal number, quality) of what was invalid or abnormal.
+In: values of some rows at a time, in any order of items. Out: one Arrow array per signal, and the
+triples (row, signal number, quality) of what was invalid or abnormal.
 """
 
 from __future__ import annotations
@@ -38,10 +39,10 @@ class Sink:
         for slot in self._slots:
             sizes[slot.key] = sizes.get(slot.key, 0) + 1
         self._values = {
-            key: np.zeros((size, rows), "u1" if key == "b1" else key)
-            for key, size in sizes.items()
+            key: np.zeros((size, rows), "u1" if key == "b1" else key) for key, size in sizes.items()
         }
         self._lists: dict[int, _List] = {}
+        self._zeros: pa.Buffer | None = None
         self._strings: dict[int, tuple[Signal, pa.Array]] = {}
         self._marks: list[tuple[Ints, int, int]] = []
         self._extra: dict[int, tuple[Signal, NDArray[Any], NDArray[np.uint8]]] = {}
@@ -61,11 +62,19 @@ class Sink:
     def put_list(
         self, signal: Signal, present: Ints, rows: Ints, values: NDArray[Any], quality: Any
     ) -> None:
-        """List elements: ``rows`` (k, ascending) tells whose; ``present`` the rows that have a list at
-        all. ``quality`` uint8 (k) or one for all."""
+        """List elements: ``rows`` (k, ascending) tells whose; ``present`` the rows that have a list
+        at all. ``quality`` uint8 (k) or one for all."""
         held = self._lists.setdefault(signal.number, _List(signal))
         marks = np.broadcast_to(np.asarray(quality, np.uint8), values.shape)
         held.parts.append((present, rows, values, marks))
+
+    def put_empty(self, signal: Signal, present: Ints) -> None:
+        """Lists without elements, which is what most alarm lists are."""
+        none = np.zeros(0, np.int64)
+        values = np.zeros(0, signal.arrow_type.value_type.to_pandas_dtype())
+        self._lists.setdefault(signal.number, _List(signal)).parts.append(
+            (present, none, values, np.zeros(0, np.uint8))
+        )
 
     def put_extra(
         self, signal: Signal, rows: Ints, values: NDArray[Any], quality: NDArray[np.uint8]
@@ -92,7 +101,7 @@ class Sink:
         arrays: dict[str, pa.Array] = {}
         touched = np.flatnonzero(self._touched)
         valid = self._quality[touched] == _VALID
-        whole = valid.all(axis=1).tolist()
+        whole = (np.count_nonzero(valid, axis=1) == self.n).tolist()
         bits = np.packbits(valid, axis=1, bitorder="little")
         for index, row in enumerate(touched.tolist()):
             slot = self._slots[row]
@@ -117,7 +126,7 @@ class Sink:
         kinds = self._quality[touched]
         bad = kinds >= _INVALID
         parts: list[tuple[Any, Any, Any]] = []
-        if bad.any():
+        if np.count_nonzero(bad):
             which, rows = np.nonzero(bad)
             numbers = np.array([self._slots[row].signal.number for row in touched], np.uint32)
             parts.append((rows, numbers[which], kinds[which, rows]))
@@ -127,9 +136,9 @@ class Sink:
             )
         if not parts:
             return np.zeros(0, np.int64), np.zeros(0, np.uint32), np.zeros(0, np.uint8)
-        row, number, kind = (np.concatenate(column) for column in zip(*parts, strict=True))
-        order = np.lexsort((number, row))
-        return row[order], number[order], kind[order]
+        at, number_of, kind_of = (np.concatenate(column) for column in zip(*parts, strict=True))
+        order = np.lexsort((number_of, at))
+        return at[order], number_of[order], kind_of[order]
 
     def _joined(
         self,
@@ -154,11 +163,13 @@ class Sink:
     def _list(self, held: _List) -> pa.Array:
         """A list whose elements are all invalid (or abnormal) is null and marked so."""
         present, rows, values, marks = held.joined()
+        if len(values) == 0:
+            return self._empties(held.signal, present)
         bad = marks != _VALID
         lengths = np.bincount(rows, minlength=self.n)
-        if bad.any():
+        if np.count_nonzero(bad):
             lost = (np.bincount(rows[bad], minlength=self.n) == lengths) & (lengths > 0)
-            if lost.any():
+            if np.count_nonzero(lost):
                 broken = np.zeros(self.n, bool)
                 broken[rows[marks == _INVALID]] = True
                 self.mark(np.flatnonzero(lost & broken), held.signal, int(_INVALID))
@@ -169,6 +180,18 @@ class Sink:
         there = np.zeros(self.n, bool)
         there[present] = True
         return arrow_list(held.signal.arrow_type, values, bad, lengths, there)
+
+    def _empties(self, signal: Signal, present: Ints) -> pa.Array:
+        if self._zeros is None:
+            self._zeros = pa.py_buffer(np.zeros(self.n + 1, np.int32))
+        mask = None
+        if len(present) < self.n:
+            there = np.zeros(self.n, bool)
+            there[present] = True
+            mask = pa.py_buffer(np.packbits(there, bitorder="little"))
+        kind = signal.arrow_type
+        child = pa.nulls(0, kind.value_type)
+        return pa.Array.from_buffers(kind, self.n, [mask, self._zeros], children=[child])
 
 
 class _List:
@@ -197,11 +220,16 @@ def arrow_list(
     lengths: Ints,
     there: NDArray[np.bool_],
 ) -> pa.Array:
-    """A list column from its elements end to end; ``bad`` elements and rows not ``there`` are null."""
+    """A list column from its elements end to end; ``bad`` elements and rows not ``there`` are
+    null."""
     offsets = np.zeros(len(lengths) + 1, np.int32)
     np.cumsum(lengths, out=offsets[1:])
-    child = pa.array(values, type=kind.value_type, mask=bad if bad.any() else None)
-    mask = None if there.all() else pa.py_buffer(np.packbits(there, bitorder="little"))
+    child = pa.array(values, type=kind.value_type, mask=bad if np.count_nonzero(bad) else None)
+    mask = (
+        None
+        if np.count_nonzero(there) == len(there)
+        else pa.py_buffer(np.packbits(there, bitorder="little"))
+    )
     return pa.Array.from_buffers(
         kind, len(lengths), [mask, pa.py_buffer(offsets)], children=[child]
     )
@@ -213,6 +241,10 @@ def arrow_strings(
     """A string or binary column from its bytes end to end."""
     offsets = np.zeros(len(lengths) + 1, np.int32)
     np.cumsum(lengths, out=offsets[1:])
-    mask = None if there.all() else pa.py_buffer(np.packbits(there, bitorder="little"))
+    mask = (
+        None
+        if np.count_nonzero(there) == len(there)
+        else pa.py_buffer(np.packbits(there, bitorder="little"))
+    )
     buffers = [mask, pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(data))]
     return pa.Array.from_buffers(kind, len(lengths), buffers)

@@ -64,7 +64,7 @@ _MOTORS = Segment(
     count=(0, 1),
     each=10,
     elements=(
-        F("Index", 0, marked=False),
+        F("Index", 0),
         F("State", 1, codes=DRIVE_CODES),
         F("ControllerTemperature", 2, add=-40, unit="Celsius"),
         F("Speed", 3, 2, 1, -32000, "rpm"),
@@ -109,15 +109,9 @@ _ALARMS = (
         each=4,
         elements=(F(f"{ALARM}.BatteryFaults", 0, 4, marked=False),),
     ),
-    Segment(
-        1, count=(0, 1), each=4, elements=(F(f"{ALARM}.MotorFaults", 0, 4, marked=False),)
-    ),
-    Segment(
-        1, count=(0, 1), each=4, elements=(F(f"{ALARM}.EngineFaults", 0, 4, marked=False),)
-    ),
-    Segment(
-        1, count=(0, 1), each=4, elements=(F(f"{ALARM}.OtherFaults", 0, 4, marked=False),)
-    ),
+    Segment(1, count=(0, 1), each=4, elements=(F(f"{ALARM}.MotorFaults", 0, 4, marked=False),)),
+    Segment(1, count=(0, 1), each=4, elements=(F(f"{ALARM}.EngineFaults", 0, 4, marked=False),)),
+    Segment(1, count=(0, 1), each=4, elements=(F(f"{ALARM}.OtherFaults", 0, 4, marked=False),)),
     Segment(
         1,
         count=(0, 1),

@@ -1,15 +1,16 @@
 """Finding the items of many reports at once.
 
-A body is a chain of items without lengths, so where an item stands depends on all before it. Two ways:
-``_alike`` walks one frame in plain Python and takes over its layout for every frame of the same length whose
-structural bytes (types and counts) are the same; what is left goes through ``_rounds``, which moves a cursor in all
-frames at once, one segment a round. Both give the same columns, so their cost is per layout or per round.
+A body is a chain of items without lengths, so where an item stands depends on all before it. Two
+ways: ``_alike`` walks one frame in plain Python and takes over its layout for every frame of the
+same length whose structural bytes (types and counts) are the same; what is left goes through
+``_rounds``, which moves a cursor in all frames at once, one segment a round. Both give the same
+columns, so their cost is per layout or per round.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from motorcade.protocols.gbt32960.plan import Plan
 from motorcade.wire.ragged import gather
 
-__all__ = ["Found", "Walk", "walk"]
+__all__ = ["Bodies", "Found", "Walk", "walk"]
 
 _ALIKE_MIN: Final = 64
 """Frames from which on looking for a common layout pays."""
@@ -25,13 +26,37 @@ _ALIKE_MIN: Final = 64
 _LAYOUTS_MAX: Final = 12
 """Layouts tried before the rest is walked in rounds."""
 
+_NAMES: Final = (
+    "size",
+    "high_at",
+    "high",
+    "low_at",
+    "low",
+    "limit",
+    "each",
+    "more",
+    "done",
+    "head",
+)
+
 Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Bodies:
+    """The chains of items to walk: from ``start`` to ``end`` of ``buffer`` (int64, n), ``edition`` 0
+    for 2016 and 1 for 2025."""
+
+    buffer: NDArray[np.uint8]
+    edition: Ints
+    start: Ints
+    end: Ints
 
 
 @dataclass(slots=True)
 class Found:
-    """Segments of one state: the frame's row, where it begins, its list's length, its item's type byte, and
-    the count as it was sent (all-ones and one less mean no list)."""
+    """Segments of one state: the frame's row, where it begins, its list's length, its item's type
+    byte, and the count as it was sent (all-ones and one less mean no list)."""
 
     rows: Ints
     at: Ints
@@ -42,8 +67,8 @@ class Found:
 
 @dataclass(slots=True)
 class Walk:
-    """``found`` by state; ``broken`` rows whose body ends inside an item; where an unknown type stopped a walk:
-    ``stopped`` rows and the place ``stopped_at`` of its type byte; ``whole`` where no state needs sorting."""
+    """``found`` by state; ``broken`` rows whose body ends inside an item; where an unknown type
+    stopped a walk: ``stopped`` rows and the place ``stopped_at`` of its type byte."""
 
     found: dict[int, Found]
     broken: Ints
@@ -60,32 +85,25 @@ class _Parts:
     stopped: list[tuple[Ints, Ints]] = field(default_factory=list)
 
 
-def walk(plan: Plan, buffer: NDArray[np.uint8], edition: Ints, start: Ints, end: Ints) -> Walk:
-    """Walk the bodies from ``start`` to ``end`` (int64, n); ``edition`` is 0 for 2016, 1 for 2025."""
+def walk(plan: Plan, bodies: Bodies) -> Walk:
+    """Find the segments of every body."""
     parts = _Parts()
-    rest = np.arange(len(start))
+    rest = np.arange(len(bodies.start))
     for _ in range(_LAYOUTS_MAX):
         if len(rest) < _ALIKE_MIN:
             break
         before = len(rest)
-        rest = _alike(plan, buffer, edition, start, end, rest, parts)
+        rest = _alike(plan, bodies, rest, parts)
         if before - len(rest) < _ALIKE_MIN // 2:
             break
     if len(rest):
-        _rounds(plan, buffer, edition[rest], start[rest], end[rest], rest, parts)
+        _rounds(plan, bodies, rest, parts)
     return _joined(parts)
 
 
-def _alike(
-    plan: Plan,
-    buffer: NDArray[np.uint8],
-    edition: Ints,
-    start: Ints,
-    end: Ints,
-    rest: Ints,
-    parts: _Parts,
-) -> Ints:
+def _alike(plan: Plan, bodies: Bodies, rest: Ints, parts: _Parts) -> Ints:
     """Take the frames that are laid out as the first one out of ``rest``; gives what is left."""
+    buffer, edition, start, end = bodies.buffer, bodies.edition, bodies.start, bodies.end
     first = int(rest[0])
     length = int(end[first] - start[first])
     body = buffer[start[first] : end[first]].tobytes()
@@ -114,8 +132,8 @@ def _alike(
 def _steps(
     plan: Plan, body: bytes, edition: int
 ) -> list[tuple[int, int, int, int, tuple[int, ...], int]] | None:
-    """One frame's segments: state, begin, count, item, places of its structural bytes, count as sent. None
-    where the body is broken or has an unknown type."""
+    """One frame's segments: state, begin, count, item, places of its structural bytes, count as
+    sent. None where the body is broken or has an unknown type."""
     table = plan.table
     at = state = left = item = 0
     steps = []
@@ -137,56 +155,52 @@ def _steps(
     return steps if at == len(body) else None
 
 
-def _rounds(
-    plan: Plan,
-    buffer: NDArray[np.uint8],
-    edition: Ints,
-    start: Ints,
-    end: Ints,
-    rows: Ints,
-    parts: _Parts,
-) -> None:
+def _rounds(plan: Plan, bodies: Bodies, rows: Ints, parts: _Parts) -> None:
     """One segment of every frame a round, until all are at their end."""
-    t = {name: np.array(values) for name, values in plan.table.items()}
-    kind = edition * 256
-    at, state = start.copy(), np.zeros(len(rows), np.int64)
+    table = np.array([plan.table[name] for name in _NAMES])
+    buffer, end = bodies.buffer, bodies.end[rows]
+    kind = bodies.edition[rows] * 256
+    at, state = bodies.start[rows], np.zeros(len(rows), np.int64)
     left, item = state.copy(), at.copy()
     told: list[tuple[Ints, ...]] = []
-    columns: tuple[Any, ...] = (rows, at, state, left, item, end, kind)
     while True:
-        rows, at, state, left, item, end, kind = columns
         going = (state > 0) | (at < end)
-        if not going.all():
-            columns = tuple(column[going] for column in columns)
-            rows, at, state, left, item, end, kind = columns
+        if np.count_nonzero(going) < len(rows):
+            rows, at, state, left, item, end, kind = (
+                column[going] for column in (rows, at, state, left, item, end, kind)
+            )
         if len(rows) == 0:
             break
         fresh = state == 0
         inside = np.minimum(at, len(buffer) - 1)
         state = np.where(fresh, plan.entry[kind + buffer[inside]], state)
         item = np.where(fresh, at, item)
-        good = (at + t["size"][state] <= end) & (state != plan.stop)
-        if not good.all():
+        size, high_at, high, low_at, low, limit, each, more, done, head = table[:, state]
+        body = at + size
+        good = (body <= end) & (state != plan.stop)
+        if np.count_nonzero(good) < len(rows):
             halt = state == plan.stop
             parts.stopped.append((rows[halt], at[halt]))
             parts.broken.append(rows[~good & ~halt])
-            columns = tuple(c[good] for c in (rows, at, state, left, item, end, kind))
-            rows, at, state, left, item, end, kind = columns
-        sent = buffer[at + t["high_at"][state]] * t["high"][state]
-        sent += buffer[at + t["low_at"][state]] * t["low"][state]
-        count = np.where(sent < t["limit"][state], sent, 0)
-        following = at + t["size"][state] + t["each"][state] * count
-        over = following > end
-        if over.any():
+            rows, at, state, left, item, end, kind = (
+                column[good] for column in (rows, at, state, left, item, end, kind)
+            )
+            size, high_at, high, low_at, low, limit, each, more, done, head = table[:, state]
+            body = at + size
+        sent = buffer[at + high_at] * high
+        sent += buffer[at + low_at] * low
+        count = np.where(sent < limit, sent, 0)
+        told.append((rows, at, count, item, sent, state))
+        left = np.where(head > 0, count, left - 1)
+        state = np.where(left > 0, more, done)
+        at = body + each * count
+        over = at > end
+        if np.count_nonzero(over):
             parts.broken.append(rows[over])
             fit = ~over
-            columns = (rows, at, state, left, item, end, kind, sent, count, following)
-            columns = tuple(column[fit] for column in columns)
-            rows, at, state, left, item, end, kind, sent, count, following = columns
-        told.append((rows, at, count, item, sent, state))
-        left = np.where(t["head"][state] > 0, count, left - 1)
-        state = np.where(left > 0, t["more"][state], t["done"][state])
-        columns = (rows, following, state, left, item, end, kind)
+            rows, at, state, left, item, end, kind = (
+                column[fit] for column in (rows, at, state, left, item, end, kind)
+            )
     _by_state(told, parts)
 
 
@@ -194,11 +208,16 @@ def _by_state(told: list[tuple[Ints, ...]], parts: _Parts) -> None:
     """Sort what the rounds saw by state; frames that broke are told by ``broken``."""
     if not told:
         return
-    columns = [np.concatenate(column) for column in zip(*told, strict=True)]
-    state = columns[5]
-    for one in np.flatnonzero(np.bincount(state)).tolist():
-        here = np.flatnonzero(state == one)
-        entry = tuple(column[here] for column in columns[:5])
+    columns = np.concatenate([np.stack(column) for column in told], axis=1)
+    rows, state = columns[0], columns[5]
+    # Stable, so segments of a frame stay in the order they were sent in.
+    order = np.argsort(state * (int(rows.max()) + 1) + rows, kind="stable")
+    columns = columns[:, order]
+    counts = np.bincount(state)
+    ends = np.cumsum(counts)
+    for one in np.flatnonzero(counts).tolist():
+        end = int(ends[one])
+        entry = tuple(columns[:5, end - int(counts[one]) : end])
         parts.found.setdefault(one, []).append(entry)
 
 
@@ -211,7 +230,7 @@ def _joined(parts: _Parts) -> Walk:
         if len(pieces) > 1:
             columns = tuple(np.concatenate(column) for column in zip(*pieces, strict=True))
         rows = columns[0]
-        if len(rows) > 1 and not (rows[1:] >= rows[:-1]).all():
+        if len(pieces) > 1 and np.count_nonzero(rows[1:] < rows[:-1]):
             order = np.argsort(rows, kind="stable")
             columns = tuple(column[order] for column in columns)
         if len(broken):
