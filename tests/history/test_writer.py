@@ -234,3 +234,47 @@ async def test_kill_9_at_any_moment_loses_and_doubles_nothing(tmp_path: Path) ->
         rows = DeltaTable(tmp_path / "history" / str(tenant) / "telemetry").to_pyarrow_table()
         at = sorted(rows.column("event_time").cast(pa.int64()).to_pylist())
         assert at == [START_US + n for n in range(1, wanted + 1)]
+
+
+async def test_two_workers_of_one_partition_never_double_a_row(world: Any, make_batch: Any) -> None:
+    old = world.writer
+    batches = {n: [make_batch([7], [START_US + n])] for n in range(1, 5)}
+    old.add(1, batches[1])
+    await old.commit()
+    new = world.restart(position=1)
+    for writer in (old, new):
+        writer.add(2, batches[2])
+        writer.add(3, batches[3])
+    await new.commit()
+    old.add(4, batches[4])
+    with pytest.raises(DependencyError, match="another worker"):
+        await old.commit()
+    await old.commit()
+    assert table_of(world).count() == 4
+
+
+async def test_a_cancelled_commit_ends_before_the_next_begins(world: Any, make_batch: Any) -> None:
+    for tenant in range(1, 20):
+        world.writer.add(tenant, [make_batch([7], [START_US], tenant=tenant)])
+    running = asyncio.ensure_future(world.writer.commit())
+    async with asyncio.timeout(30):
+        while not (world.directory / "3").exists():  # noqa: ASYNC110 - a folder has no event
+            await asyncio.sleep(0)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    await world.writer.commit()
+    assert [table_of(world, tenant).count() for tenant in range(1, 20)] == [1] * 19
+
+
+async def test_a_large_commit_is_written_in_pieces(
+    world: Any, make_batch: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("motorcade.history.writer._PIECE_ROWS", 100)
+    at = START_US + np.arange(950)
+    world.writer.add(1, [make_batch([7] * 950, at), make_batch([8], at[:1], tenant=2)])
+    world.writer.add(2, [make_batch([9], at[:1], tenant=3, signals=[ODOMETER])])
+    await world.writer.commit()
+    result = await world.another_reader().query(1, 7)
+    assert result.table.column("event_time").cast(pa.int64()).to_pylist() == at.tolist()
+    assert SPEED not in table_of(world, 3).to_pyarrow_table().schema.names

@@ -89,12 +89,11 @@ class HistoryReader:
         self._executor.shutdown()
         self._files.close()
 
-    async def query(
+    async def query(  # noqa: PLR0917 - what the HTTP route of this name takes, in its order
         self,
         tenant: int,
         vehicle: int,
         signals: Sequence[str] | None = None,
-        *,
         from_us: int = 0,
         to_us: int = _TIME_MAX_US,
         every_us: int | None = None,

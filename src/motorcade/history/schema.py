@@ -43,6 +43,7 @@ __all__ = [
     "read_back",
     "stored",
     "stored_type",
+    "with_values",
 ]
 
 KINDS: Final = ("report", "login", "logout")
@@ -89,8 +90,8 @@ def stored_type(kind: pa.DataType) -> pa.DataType:
 
 def stored(
     rows: pa.Table, kind: NDArray[np.int8], kinds: Sequence[str], catalogue: Catalogue
-) -> Any:
-    """Rows as the table stores them; columns with no value in any row are left out.
+) -> pa.Table:
+    """Rows as the table stores them.
 
     ``rows`` has the columns of a ``SignalBatch``; ``kind`` (int8, a row each) indexes ``kinds``.
     """
@@ -100,13 +101,27 @@ def stored(
         names.append(name)
         columns.append(_meta(name, rows, kind, kinds, catalogue))
     for name in rows.schema.names:
-        if name in names:
-            continue
-        column = rows.column(name)
-        if column.null_count < len(column):
+        if name not in names:
             names.append(name)
-            columns.append(_signal(name, column, catalogue))
+            columns.append(_signal(name, rows.column(name), catalogue))
     return pa.table(columns, names=names)
+
+
+def with_values(rows: pa.Table, wanted: NDArray[np.int64] | None = None) -> pa.Table:
+    """``rows`` without signal columns that are null in every row (of those ``wanted``)."""
+    keep = []
+    for name in rows.schema.names:
+        column = rows.column(name)
+        if (
+            name in STORED_META.names
+            or not column.null_count
+            or (
+                column.null_count < len(column)
+                and (wanted is None or column.is_valid().to_numpy()[wanted].any())
+            )
+        ):
+            keep.append(name)
+    return rows.select(keep)
 
 
 def read_back(table: pa.Table, catalogue: Catalogue) -> pa.Table:

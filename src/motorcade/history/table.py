@@ -36,7 +36,7 @@ from motorcade.errors import DependencyError, Invalid
 from motorcade.history.files import DataFile, Span, sync
 from motorcade.history.schema import STORED_META, stored_type
 
-__all__ = ["Snapshot", "TelemetryTable", "app_id", "table_folder", "tenants_in"]
+__all__ = ["Covers", "Snapshot", "TelemetryTable", "app_id", "table_folder", "tenants_in"]
 
 _SETTINGS: Final[Mapping[str, str]] = {
     "delta.dataSkippingStatsColumns": "vehicle,event_time",
@@ -64,6 +64,16 @@ def tenants_in(directory: Path) -> list[int]:
     """Numbers of the tenants that have a table, ascending."""
     found = (path.parent.parent.name for path in directory.glob("*/telemetry/_delta_log"))
     return sorted(int(name) for name in found if name.isdecimal())
+
+
+@dataclass(frozen=True, slots=True)
+class Covers:
+    """A commit holds a partition's rows above log sequence ``after``, up to and with
+    ``through``."""
+
+    partition: int
+    after: int
+    through: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,29 +143,25 @@ class TelemetryTable:
         removed: Sequence[DataFile] = (),
         *,
         columns: pa.Schema = STORED_META,
-        position: tuple[int, int] | None = None,
+        covers: Covers | None = None,
         changes_data: bool = True,
     ) -> None:
-        """Replace ``removed`` by ``added`` and set the (partition, sequence) ``position``, in one
-        step.
+        """Replace ``removed`` by ``added`` and note the log position ``covers``, in one step.
 
-        ``columns`` the table lacks are added to it first. Durable when it returns.
-        """
+        ``columns`` the table lacks are added to it first. Durable when it returns. Refused where
+        the table's position is not ``covers.after``: someone else has written the partition."""
         self.prepare()
         with _faults(self.folder), self.locked():
             table = self._refreshed() or self._create()
             self._widen(table, columns)
-            properties = CommitProperties(
-                app_transactions=[Transaction(app_id(position[0]), position[1])]
-                if position
-                else None
-            )
+            if covers is not None:
+                _check(table, covers)
             sync(self.folder)
             table.create_write_transaction(
                 _actions(added, removed, changes_data),
                 "append",
                 table.schema(),
-                commit_properties=properties,
+                commit_properties=_properties(covers),
                 post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=True),
             )
             table.update_incremental()
@@ -222,6 +228,21 @@ class TelemetryTable:
         if missing:
             table.alter.add_columns(list(Schema.from_arrow(pa.schema(missing)).fields))
             table.update_incremental()
+
+
+def _check(table: DeltaTable, covers: Covers) -> None:
+    position = table.transaction_version(app_id(covers.partition)) or 0
+    if position != covers.after:
+        raise DependencyError(
+            f"another worker has written partition {covers.partition} through {position}"
+        )
+
+
+def _properties(covers: Covers | None) -> CommitProperties | None:
+    if covers is None:
+        return None
+    transaction = Transaction(app_id(covers.partition), covers.through)
+    return CommitProperties(app_transactions=[transaction])
 
 
 @contextmanager

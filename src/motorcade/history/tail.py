@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from motorcade.history.files import Span
 from motorcade.history.rows import join
-from motorcade.history.schema import KINDS, meta_and, stored
+from motorcade.history.schema import KINDS, meta_and, stored, with_values
 from motorcade.signals.batch import META, SignalBatch
 from motorcade.signals.catalogue import Catalogue
 
@@ -177,5 +177,6 @@ def select(
         table = chunk.rows
         if wanted is not None:
             table = table.select([name for name in wanted if name in table.schema.names])
-        found.append(stored(table.take(pa.array(rows)), chunk.kind[rows], kinds, catalogue))
+        table = with_values(table.take(pa.array(rows)))
+        found.append(stored(table, chunk.kind[rows], kinds, catalogue))
     return join(found)

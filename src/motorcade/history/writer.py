@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import errno
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,10 +25,10 @@ from numpy.typing import NDArray
 from motorcade.clock import Clock
 from motorcade.errors import CapacityError, DependencyError, Invalid
 from motorcade.history.config import Config
-from motorcade.history.files import Span, write_file
+from motorcade.history.files import DataFile, FileWriter, Span
 from motorcade.history.rows import unique_order
-from motorcade.history.schema import stored
-from motorcade.history.table import TelemetryTable, table_folder
+from motorcade.history.schema import stored, with_values
+from motorcade.history.table import Covers, TelemetryTable, table_folder
 from motorcade.history.tail import Chunk, Tail, select
 from motorcade.history.tail_request import TailAnswer, TailRequest, pack_rows
 from motorcade.limits import HISTORY_TAIL_ANSWER_BYTES_MAX
@@ -38,6 +38,7 @@ from motorcade.signals.catalogue import Catalogue
 __all__ = ["HistoryWriter"]
 
 _ESTIMATED_ROW_BYTES: Final = 64
+_PIECE_ROWS: Final = 65_536
 
 
 class HistoryWriter:
@@ -98,7 +99,7 @@ class HistoryWriter:
         return (
             waited_s >= self._config.commit_interval_s
             or self._tail.pending_rows >= self._config.commit_rows
-            or self.full
+            or self._tail.pending_bytes * 2 >= self._config.tail_bytes_max
         )
 
     @property
@@ -131,7 +132,7 @@ class HistoryWriter:
             chunks = self._tail.pending()
             through = self._tail.last
             if chunks:
-                await asyncio.to_thread(self._write, chunks, tuple(self._tail.kinds), through)
+                await _to_the_end(self._write, chunks, tuple(self._tail.kinds), through)
             self._tail.committed(chunks, self._clock.monotonic_s())
             self._position = through
             self._shed()
@@ -208,17 +209,31 @@ class HistoryWriter:
         rows = part.order[part.sequence[part.order] > covered]
         if not len(rows):
             return
-        taken = part.rows.take(pa.array(rows))
-        data = stored(taken, part.kind[rows], kinds, self._catalogue)
         table.prepare()
-        file = write_file(table.folder, data, self._config.row_group_rows)
+        file, columns = self._write_file(table.folder, part, rows, kinds)
         try:
-            table.commit([file], columns=data.schema, position=(self._partition, through))
+            table.commit([file], columns=columns, covers=Covers(self._partition, covered, through))
         except DependencyError:
             self._tables.pop(tenant, None)
             self._covered.pop(tenant, None)  # the commit may have happened: ask the table
             raise
         self._covered[tenant] = through
+
+    def _write_file(
+        self, folder: Path, part: _Part, rows: NDArray[np.int64], kinds: Sequence[str]
+    ) -> tuple[DataFile, pa.Schema]:
+        """Write ``rows`` of ``part`` piece by piece, so that no second copy of them all is held."""
+        source = with_values(part.rows, rows)
+        writer: FileWriter | None = None
+        for piece in np.array_split(rows, -(-len(rows) // _PIECE_ROWS)):
+            taken = source.take(pa.array(piece))
+            data = stored(taken, part.kind[piece], kinds, self._catalogue)
+            if writer is None:
+                writer = FileWriter(folder, data.schema, self._config.row_group_rows)
+            writer.write(data)
+        if writer is None:
+            raise ValueError("a file needs rows")
+        return writer.finish(), data.schema
 
     def _table(self, tenant: int) -> TelemetryTable:
         table = self._tables.get(tenant)
@@ -228,6 +243,16 @@ class HistoryWriter:
                 self._tables.popitem(last=False)
         self._tables.move_to_end(tenant)
         return table
+
+
+async def _to_the_end(call: Callable[..., None], *args: Any) -> None:
+    """Run ``call`` in a thread; when cancelled, wait for its end first: two must never overlap."""
+    running = asyncio.ensure_future(asyncio.to_thread(call, *args))
+    try:
+        await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait([running])
+        raise
 
 
 class _Part:
