@@ -228,6 +228,11 @@ class Conversation:
             if reject.frame >= 0:
                 self._keep_row(tick, int(rows[reject.frame]), reject.code, reject.reason)
 
+    def failed(self, tick: Tick, row: int) -> None:
+        """A frame that ``decode`` itself stumbled over."""
+        self._shared.metrics.rejects["internal"] += 1
+        self._keep_row(tick, row, "internal", "The platform failed to read this frame.")
+
     def rejected(self, rejects: Sequence[Reject], peers: Sequence[Peer]) -> None:
         """What ``cut`` skipped to find the next frame."""
         for reject in rejects:

@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from types import ModuleType
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
 from motorcade.errors import Invalid
@@ -26,6 +27,8 @@ from motorcade.gateway.shared import Shared
 from motorcade.gateway.ticks import Ticks
 
 __all__ = ["Listener", "parse_address"]
+
+_log = structlog.get_logger(__name__)
 
 _LONG_TAIL_BYTES = 4096
 """An unfinished frame above this is not searched again for every few bytes that come: only when
@@ -223,8 +226,13 @@ class Listener:
         if peers:
             weight = self.table.take_kept(peers, chunks)
             self.shared.metrics.bytes_received += weight
-            self.ticks.run(peers, chunks, self._arrived_s, weight)
-            self._close_garbage(peers)
+            try:
+                self.ticks.run(peers, chunks, self._arrived_s, weight)
+                self._close_garbage(peers)
+            except Exception:
+                # A fault of ours costs these bytes their answer, never the listener its ticks.
+                _log.exception("a tick failed in an unforeseen way")
+                self.budget.finished(weight)
         self.arm()
 
     def _slowly(self, peer: Peer, size: int) -> bool:

@@ -15,7 +15,6 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 import structlog
@@ -25,7 +24,8 @@ from motorcade.gateway.conversation import Conversation, Outcome
 from motorcade.gateway.peers import IDENTITY_BYTES, NOBODY, PLATFORM, TERMINAL, Peer, PeerTable
 from motorcade.gateway.shared import Shared
 from motorcade.gateway.store import store
-from motorcade.protocols.frames import Cut, Decoded, Frames
+from motorcade.protocols.frames import Answers, Cut, Decoded, Frames
+from motorcade.signals.batch import SignalBatch
 
 __all__ = ["Tick", "Ticks", "write_answers"]
 
@@ -102,7 +102,7 @@ class Ticks:
         tick = Tick(peers, cut.frames, arrived_s, weight)
         shared.metrics.ticks += 1
         shared.metrics.frames += len(cut.frames)
-        batches: Sequence[Any] = ()
+        batches: Sequence[SignalBatch] = ()
         if len(cut.frames):
             now_us = shared.clock.now_us()
             outcome = self._conversation.sort(tick.frames, peers, now_us)
@@ -170,13 +170,16 @@ class Ticks:
             self._conversation.look_up(tick, shared_links, identity, outcome)
         return np.flatnonzero(taken)
 
-    def _decode(self, tick: Tick, rows: NDArray[np.int64], now_us: int) -> Sequence[Any]:
+    def _decode(self, tick: Tick, rows: NDArray[np.int64], now_us: int) -> Sequence[SignalBatch]:
         """Batches of the rows; sets the answers they get once stored."""
         if not len(rows):
             return ()
         settings = self._shared.settings
         frames = tick.frames if len(rows) == len(tick.frames) else tick.frames.take(rows)
-        decoded: Decoded = self._protocol.decode(frames, now_us, settings.by_tenant)
+        try:
+            decoded: Decoded = self._protocol.decode(frames, now_us, settings.by_tenant)
+        except Exception:
+            return self._decode_apart(tick, rows, now_us)
         tick.stored[rows] = True
         flag = np.ones(len(rows), np.uint8)
         terminal = ~tick.platform[rows]
@@ -188,7 +191,22 @@ class Ticks:
         tick.flag[rows] = flag
         return decoded.batches
 
-    async def _append(self, tick: Tick, batches: Sequence[Any]) -> None:
+    def _decode_apart(
+        self, tick: Tick, rows: NDArray[np.int64], now_us: int
+    ) -> Sequence[SignalBatch]:
+        """A fault of ours in ``decode``: find the frames that set it off, so that nobody else
+        pays for them. They are kept for people to see and not answered."""
+        if len(rows) == 1:
+            # As seldom as quarantine entries: a peer may repeat the frame, and logs have no bound.
+            if self._shared.quarantine.room() > 0:
+                _log.exception("a frame cannot be decoded; its bytes are in the quarantine")
+            self._conversation.failed(tick, int(rows[0]))
+            return ()
+        half = len(rows) // 2
+        first, second = rows[:half], rows[half:]
+        return [*self._decode(tick, first, now_us), *self._decode(tick, second, now_us)]
+
+    async def _append(self, tick: Tick, batches: Sequence[SignalBatch]) -> None:
         failed = await store(self._shared, batches)
         if failed is not None:
             count = np.uint64(self._shared.log.partitions)
@@ -231,7 +249,7 @@ class Ticks:
         shared.metrics.acknowledge_s.observe(shared.clock.monotonic_s() - tick.arrived_s, len(rows))
 
 
-def write_answers(peers: Sequence[Peer], peer: NDArray[np.int64], answers: Any) -> None:
+def write_answers(peers: Sequence[Peer], peer: NDArray[np.int64], answers: Answers) -> None:
     """One write per peer: ``peer`` int64 (n) is ascending, answers lie end to end in its order."""
     buffer = answers.buffer
     first = np.flatnonzero(np.diff(peer, prepend=-1))
