@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import msgspec
 from litestar import Litestar, Router
+from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig, ResponseSpec
-from litestar.openapi.spec import Components, Example, License, SecurityScheme, Tag
+from litestar.openapi.spec import Components, License, SecurityScheme, Tag
 
 from litestar.routes import HTTPRoute
+from litestar.types import Method
 
 from motorcade import __version__
 from motorcade.api.auth import PUBLIC, needs, public
@@ -74,7 +77,6 @@ def route(
             description=says,
             media_type=media_type,
             generate_examples=False,
-            examples=[] if example is None else [Example(value=example)],
         )
     }
     for code in fails if role != PUBLIC else ():
@@ -85,7 +87,7 @@ def route(
             generate_examples=False,
         )
     declared = public() if role == PUBLIC else needs(role)
-    hints = {"also": dict(also or {}), "bodies": dict(bodies or {})}
+    hints = {"also": dict(also or {}), "bodies": dict(bodies or {}), "example": example}
     return {
         "tags": [tag],
         "summary": summary,
@@ -98,7 +100,8 @@ def route(
 
 def finished(app: Litestar) -> dict[str, Any]:
     """The document with what the framework cannot know: roles, further media types, raw bodies."""
-    document: dict[str, Any] = app.openapi_schema.to_schema()
+    # Defaults that are structs become plain objects, which JSON and the page can show.
+    document: dict[str, Any] = msgspec.to_builtins(app.openapi_schema.to_schema())
     for entry in app.routes:
         if not isinstance(entry, HTTPRoute) or entry.path_format not in document["paths"]:
             continue
@@ -112,13 +115,32 @@ def finished(app: Litestar) -> dict[str, Any]:
 def _finish(operation: dict[str, Any], opt: Mapping[str, Any]) -> None:
     operation["x-role"] = opt.get("role", "")
     hints = opt.get("document", {})
+    for parameter in operation.get("parameters", []):
+        parameter["schema"] = _without_null(parameter["schema"])
     if hints.get("bodies"):
         operation["requestBody"] = {"required": True, "content": hints["bodies"]}
     for status, answer in operation["responses"].items():
-        if status.startswith("2"):
-            for kind, text in hints.get("also", {}).items():
-                schema = {"type": "string", "description": text}
-                answer.setdefault("content", {})[kind] = {"schema": schema}
+        if not status.startswith("2"):
+            continue
+        for media in answer.get("content", {}).values():
+            if hints.get("example") is not None:
+                media["example"] = hints["example"]
+        for kind, text in hints.get("also", {}).items():
+            schema = {"type": "string", "description": text}
+            answer.setdefault("content", {})[kind] = {"schema": schema}
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """A query parameter is left out, never null."""
+    kinds = [kind for kind in schema.get("oneOf", []) if kind.get("type") != "null"]
+    if len(kinds) != 1:
+        return schema
+    return {**kinds[0], **{name: part for name, part in schema.items() if name != "oneOf"}}
+
+
+def _operation_id(handler: HTTPRouteHandler, method: Method, path: Sequence[Any]) -> str:
+    """The handler's name: generated clients get methods called ``get_state``."""
+    return handler.handler_name
 
 
 def openapi_config() -> OpenAPIConfig:
@@ -137,6 +159,7 @@ def openapi_config() -> OpenAPIConfig:
             }
         ),
         use_handler_docstrings=True,
+        operation_id_creator=_operation_id,
         render_plugins=[DocsPage(finished)],
         openapi_router=Router(
             "/docs", route_handlers=[], include_in_schema=False, opt=public()["opt"]

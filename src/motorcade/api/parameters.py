@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final, NoReturn
 
 import msgspec
 from litestar.openapi.spec import Example
-from litestar.params import Parameter
+from litestar.params import PathParameter, QueryParameter
 
 from motorcade import limits
 from motorcade.errors import Invalid, NotFound
@@ -54,13 +54,13 @@ _TIME_MAX_US: Final = 4_102_444_800_000_000  # 2100-01-01: later is a mistake in
 
 TenantName = Annotated[
     str | None,
-    Parameter(description="Whose data; for platform keys. A tenant's key may leave it out."),
+    QueryParameter(description="Whose data; for platform keys. A tenant's key may leave it out."),
 ]
 """The ``tenant`` parameter of every route that is about one tenant."""
 
 Signals = Annotated[
     str | None,
-    Parameter(
+    QueryParameter(
         description="Signal paths, separated by commas; `Vehicle.Powertrain.*` means all below.",
         examples=[Example(value="Vehicle.Speed,Vehicle.CurrentLocation.*")],
     ),
@@ -69,7 +69,7 @@ Signals = Annotated[
 
 Bbox = Annotated[
     str | None,
-    Parameter(
+    QueryParameter(
         description="`west,south,east,north` in degrees; west above east crosses the 180th meridian.",
         examples=[Example(value="120.9,30.9,121.9,31.5")],
     ),
@@ -78,7 +78,7 @@ Bbox = Annotated[
 
 Where = Annotated[
     str | None,
-    Parameter(
+    QueryParameter(
         description="A predicate over signals: comparisons with `= != < <= > >=`, `BETWEEN`, `IN`,"
         " `IS NULL`, joined by `AND`, `OR`, `NOT` and brackets. Values in catalogue units.",
         examples=[Example(value="Vehicle.Speed > 80 AND Vehicle.IsMoving")],
@@ -87,13 +87,13 @@ Where = Annotated[
 """The ``where`` parameter."""
 
 Cursor = Annotated[
-    str | None, Parameter(description="Where the next page begins: `next` of the page before.")
+    str | None, QueryParameter(description="Where the next page begins: `next` of the page before.")
 ]
 """The ``cursor`` parameter."""
 
 Vin = Annotated[
     str,
-    Parameter(
+    PathParameter(
         description="Vehicle identification number, 17 characters.",
         examples=[Example(value="LNSTEST0000000001")],
     ),

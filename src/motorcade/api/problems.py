@@ -7,6 +7,7 @@ Members: ``type`` (a place in ``/docs`` that explains the code), ``title``, ``st
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -102,7 +103,9 @@ def _respond(request: Request[Any, Any, Any], error: Exception) -> Response[byte
     status, body, headers = problem_bytes(error, request.url.path)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, MotorcadeError):
         log = structlog.get_logger("motorcade.api")
-        log.error("request failed", path=request.url.path, method=request.method, exc_info=error)
+        # As text, without local variables: those hold keys.
+        trace = "".join(traceback.format_exception(error))
+        log.error("request failed", path=request.url.path, method=request.method, trace=trace)
     return Response(body, status_code=status, headers=headers, media_type=MEDIA_TYPE)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Request, delete, get, post
 from litestar.handlers import BaseRouteHandler
-from litestar.params import Parameter
+from litestar.params import JSONBody, PathParameter
 
 from motorcade.api.context import Context
 from motorcade.api.openapi import route
@@ -89,7 +89,7 @@ def routes(context: Context) -> list[BaseRouteHandler]:
             fails=(400, 401, 403, 404, 413, 503),
         ),
     )
-    async def create_key(request: Request[Any, Any, Any], data: NewKey) -> NewKeyView:
+    async def create_key(request: Request[Any, Any, Any], data: JSONBody[NewKey]) -> NewKeyView:
         """A key for a person or a program. Keep the token: it is stored as a hash and not shown again.
 
         An admin makes keys of its own tenant. A platform key names the `tenant`, or asks for the role
@@ -143,7 +143,7 @@ def routes(context: Context) -> list[BaseRouteHandler]:
     )
     async def revoke_key(
         request: Request[Any, Any, Any],
-        key_id: Annotated[str, Parameter(description="The key's id: the part that may be shown.")],
+        key_id: Annotated[str, PathParameter(description="The key's id: the part that may be shown.")],
         tenant: TenantName = None,
     ) -> None:
         """The key works nowhere two seconds from now. A platform key that names no tenant revokes keys of

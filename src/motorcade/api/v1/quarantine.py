@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Request, get
 from litestar.handlers import BaseRouteHandler
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from motorcade.api.context import Context
 from motorcade.api.openapi import route
@@ -74,7 +74,7 @@ def routes(context: Context) -> list[BaseRouteHandler]:
     )
     async def list_quarantine(
         request: Request[Any, Any, Any],
-        limit: Annotated[int, Parameter(ge=1, le=_ROWS_MAX, description="Pieces of a page.")] = 100,
+        limit: Annotated[int, QueryParameter(ge=1, le=_ROWS_MAX, description="Pieces of a page.")] = 100,
         cursor: Cursor = None,
         tenant: TenantName = None,
     ) -> Quarantine:

@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 from litestar import get
 from litestar.handlers import BaseRouteHandler
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from motorcade.api.context import Context
 from motorcade.api.openapi import route
@@ -63,11 +63,11 @@ def routes(context: Context) -> list[BaseRouteHandler]:
     async def list_signals(
         search: Annotated[
             str,
-            Parameter(
+            QueryParameter(
                 max_length=200, description="Words that must all occur: `motor temperature`."
             ),
         ] = "",
-        limit: Annotated[int, Parameter(ge=1, le=_ROWS_MAX, description="How many to list.")] = 100,
+        limit: Annotated[int, QueryParameter(ge=1, le=_ROWS_MAX, description="How many to list.")] = 100,
     ) -> SignalList:
         """The COVESA VSS catalogue with our overlay: path, type, unit, words of an enumeration, and which
         protocols report it."""

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from litestar import Request, Response, get
 from litestar.handlers import BaseRouteHandler
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from motorcade import limits
 from motorcade.api import render
@@ -89,7 +89,7 @@ def routes(context: Context) -> list[BaseRouteHandler]:
         where: Where = None,
         signals: Signals = None,
         limit: Annotated[
-            int, Parameter(ge=1, le=limits.API_PAGE_ROWS_MAX, description="Vehicles of a page.")
+            int, QueryParameter(ge=1, le=limits.API_PAGE_ROWS_MAX, description="Vehicles of a page.")
         ] = limits.API_PAGE_ROWS_DEFAULT,
         cursor: Cursor = None,
         tenant: TenantName = None,

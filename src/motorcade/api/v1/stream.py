@@ -11,7 +11,7 @@ import numpy as np
 from litestar import Request, WebSocket, get, websocket
 from litestar.exceptions import HTTPException
 from litestar.handlers import BaseRouteHandler
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 from litestar.response import Stream
 from numpy.typing import NDArray
 
@@ -45,8 +45,8 @@ _EXAMPLE = (
 
 Vins = Annotated[
     str | None,
-    Parameter(
-        query="vin",
+    QueryParameter(
+        name="vin",
         description=f"Only these vehicles: VINs separated by commas, {limits.API_STREAM_VINS_MAX} at"
         " most.",
     ),

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Request, get, patch, post
 from litestar.handlers import BaseRouteHandler
-from litestar.params import Parameter
+from litestar.params import JSONBody, PathParameter
 
 from motorcade.api.context import Context
 from motorcade.api.openapi import route
@@ -22,7 +22,7 @@ _TAG = "Tenants and keys"
 _EXAMPLE = {
     "name": "northstar",
     "created": "2026-11-22T08:00:00Z",
-    "settings": {"vin_check_digit": True, "auto_register_wmi": ["LNS"], "aes_key_hex": "set"},
+    "settings": {"vin_check_digit": True, "auto_register_wmi": ["LNS"]},
 }
 
 
@@ -54,7 +54,7 @@ class Tenants(msgspec.Struct, kw_only=True, frozen=True):
     tenants: list[TenantView]
 
 
-Name = Annotated[str, Parameter(description="The tenant's name.")]
+Name = Annotated[str, PathParameter(description="The tenant's name.")]
 
 
 def routes(context: Context) -> list[BaseRouteHandler]:
@@ -74,7 +74,7 @@ def routes(context: Context) -> list[BaseRouteHandler]:
             fails=(400, 401, 403, 409, 413, 503),
         ),
     )
-    async def create_tenant(data: NewTenant) -> TenantView:
+    async def create_tenant(data: JSONBody[NewTenant]) -> TenantView:
         """Make room for an automaker. Its vehicles, its keys and its history are its own from here on."""
         return _view(await fleet.create_tenant(data.name, data.settings))
 
@@ -123,7 +123,7 @@ def routes(context: Context) -> list[BaseRouteHandler]:
             bodies={
                 "application/json": {
                     "schema": {
-                        "$ref": "#/components/schemas/motorcade_fleet_settings_TenantSettings"
+                        "$ref": "#/components/schemas/TenantSettings"
                     },
                     "example": {"auto_register_wmi": ["LNS", "LNT"]},
                 }
@@ -131,13 +131,13 @@ def routes(context: Context) -> list[BaseRouteHandler]:
         ),
     )
     async def change_tenant(
-        request: Request[Any, Any, Any], name: Name, data: dict[str, Any]
+        request: Request[Any, Any, Any], name: Name, data: JSONBody[dict[str, Any]]
     ) -> TenantView:
         """The keys in the body replace those of the settings; the others stay as they are. Gateways
         follow within seconds."""
         number = await _own(context, request, name)
         before = msgspec.to_builtins((await fleet.tenant(number)).settings)
-        return _view(await fleet.update_settings(number, settings_from_json({**before, **data})))
+        return _view(await fleet.update_settings(number, settings_from_json(_merged(before, data))))
 
     return [create_tenant, list_tenants, get_tenant, change_tenant]
 
@@ -150,6 +150,16 @@ async def _own(context: Context, request: Request[Any, Any, Any], name: str) -> 
     if principal.tenant_name != name:
         raise NotFound(f"There is no tenant {name}.")
     return int(principal.tenant)
+
+
+def _merged(before: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """``changes`` laid over ``before``, objects key by key (RFC 7396, without its removal by null)."""
+    merged = dict(before)
+    for name, value in changes.items():
+        inner = merged.get(name)
+        both = isinstance(inner, dict) and isinstance(value, dict)
+        merged[name] = _merged(inner, value) if both else value
+    return merged
 
 
 def _view(tenant: Tenant) -> TenantView:

@@ -9,7 +9,7 @@ import pyarrow as pa
 from litestar import Request, Response, get
 from litestar.handlers import BaseRouteHandler
 from litestar.openapi.spec import Example
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from motorcade import limits
 from motorcade.api import render
@@ -43,8 +43,8 @@ _DAY_US = 86_400_000_000
 
 Moment = Annotated[
     str | None,
-    Parameter(
-        query="from",
+    QueryParameter(
+        name="from",
         description="From when, inclusive: ISO 8601 in UTC, seconds since 1970, or `-1h` before now."
         " A day before `to` where left out.",
         examples=[Example(value="-1h")],
@@ -52,22 +52,22 @@ Moment = Annotated[
 ]
 End = Annotated[
     str | None,
-    Parameter(
-        query="to",
+    QueryParameter(
+        name="to",
         description="Until when, exclusive; now where left out.",
         examples=[Example(value="2026-11-22T09:00:00Z")],
     ),
 ]
 Every = Annotated[
     str | None,
-    Parameter(
+    QueryParameter(
         description="Down-sample to one row per so long: `10s`, `5m`, `1h`, `1d`. Raw where left out.",
         examples=[Example(value="5m")],
     ),
 ]
 Aggregate = Annotated[
     Literal["mean", "min", "max", "last"],
-    Parameter(description="What a down-sampled row says of its window's values."),
+    QueryParameter(description="What a down-sampled row says of its window's values."),
 ]
 
 
@@ -121,7 +121,7 @@ def routes(context: Context) -> list[BaseRouteHandler]:
         every: Every = None,
         aggregate: Aggregate = "mean",
         limit: Annotated[
-            int, Parameter(ge=1, le=limits.API_HISTORY_ROWS_MAX, description="Rows of a page.")
+            int, QueryParameter(ge=1, le=limits.API_HISTORY_ROWS_MAX, description="Rows of a page.")
         ] = limits.API_HISTORY_ROWS_DEFAULT,
         cursor: Cursor = None,
         tenant: TenantName = None,

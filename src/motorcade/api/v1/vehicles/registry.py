@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Request, delete, get, post
 from litestar.handlers import BaseRouteHandler
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from motorcade import limits
 from motorcade.api.context import Context
@@ -120,17 +120,17 @@ def routes(context: Context) -> list[BaseRouteHandler]:
         request: Request[Any, Any, Any],
         tenant: TenantName = None,
         search: Annotated[
-            str, Parameter(max_length=64, description="Text anywhere in VIN, plate or model.")
+            str, QueryParameter(max_length=64, description="Text anywhere in VIN, plate or model.")
         ] = "",
         vin_prefix: Annotated[
-            str, Parameter(max_length=17, description="How the VIN begins.")
+            str, QueryParameter(max_length=17, description="How the VIN begins.")
         ] = "",
-        model: Annotated[str, Parameter(max_length=64, description="The model, exactly.")] = "",
+        model: Annotated[str, QueryParameter(max_length=64, description="The model, exactly.")] = "",
         label: Annotated[
-            str, Parameter(max_length=64, description="One of the labels, exactly.")
+            str, QueryParameter(max_length=64, description="One of the labels, exactly.")
         ] = "",
         limit: Annotated[
-            int, Parameter(ge=1, le=limits.API_PAGE_ROWS_MAX, description="Vehicles of a page.")
+            int, QueryParameter(ge=1, le=limits.API_PAGE_ROWS_MAX, description="Vehicles of a page.")
         ] = limits.API_PAGE_ROWS_DEFAULT,
         cursor: Cursor = None,
     ) -> VehicleList:

@@ -1,0 +1,78 @@
+"""One vehicle's history over HTTP, in every representation."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pyarrow as pa
+import pytest
+from api.world import SPEED, World, vin
+
+pytestmark = [pytest.mark.engines, pytest.mark.asyncio(loop_scope="session")]
+
+
+def path(number: int = 2) -> str:
+    return f"/v1/vehicles/{vin('alpha', number)}/history"
+
+
+async def test_raw_rows_are_in_order_each_once(world: World) -> None:
+    answer = await world.get("alpha", path(), **{"from": "-1h", "signals": SPEED})
+    assert answer.status_code == 200
+    body = answer.json()
+    assert [row["signals"][SPEED] for row in body["rows"]] == [47.1, 48.1, 49.1]
+    assert body["rows"] == sorted(body["rows"], key=lambda row: row["event_time"])
+    assert body["complete"] is True
+    assert body["next"] is None
+    assert body["rows"][0]["kind"] == "report"
+
+
+async def test_pages_lead_on(world: World) -> None:
+    speeds, cursor = [], None
+    for _ in range(3):
+        query = {"from": "-1h", "signals": SPEED, "limit": 1}
+        if cursor:
+            query["cursor"] = cursor
+        body = (await world.get("alpha", path(), **query)).json()
+        speeds += [row["signals"][SPEED] for row in body["rows"]]
+        cursor = body["next"]
+    assert speeds == [47.1, 48.1, 49.1]
+    assert cursor is None
+
+
+async def test_down_sampling(world: World) -> None:
+    for aggregate, value in (("max", 49.1), ("min", 47.1), ("last", 49.1)):
+        query = {"from": "-1d", "signals": SPEED, "every": "1w", "aggregate": aggregate}
+        rows = (await world.get("alpha", path(), **query)).json()["rows"]
+        assert [row["signals"][SPEED] for row in rows][-1] == value
+
+
+async def test_csv_and_arrow(world: World) -> None:
+    query = {"from": "-1h", "signals": SPEED, "limit": 2}
+    headers = world.headers("alpha")
+    answer = await world.client.get(path(), params=query, headers={**headers, "Accept": "text/csv"})
+    assert answer.headers["content-type"].startswith("text/csv")
+    assert answer.headers["next-cursor"]
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    assert [row[SPEED] for row in rows] == ["47.1", "48.1"]
+    kind = "application/vnd.apache.arrow.stream"
+    answer = await world.client.get(path(), params=query, headers={**headers, "Accept": kind})
+    assert answer.headers["content-type"] == kind
+    table = pa.ipc.open_stream(answer.content).read_all()
+    assert table.column(SPEED).type == pa.float32()
+    assert table.num_rows == 2
+
+
+async def test_what_is_wrong_is_named(world: World) -> None:
+    for query, field in (
+        ({"from": "yesterday"}, "from"),
+        ({"every": "5"}, "every"),
+        ({"limit": 0}, "limit"),
+        ({"from": "now", "to": "-1h"}, "from"),
+        ({"aggregate": "median"}, "aggregate"),
+    ):
+        answer = await world.get("alpha", path(), **query)
+        assert answer.status_code == 400, query
+        assert answer.json()["errors"][0]["field"] == field
+    answer = await world.client.get(path(), headers={**world.headers("alpha"), "Accept": "image/png"})
+    assert answer.status_code == 406
