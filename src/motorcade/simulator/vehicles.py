@@ -1,19 +1,34 @@
 """Synthetic electric cars: a deterministic state of every car at any time, as columns.
 
-Out: VSS path → numpy array, one element per car, in catalogue units. A car drives a closed loop
-around a city with a speed that rises and falls, drains its battery, and charges when it is low.
-The state is a pure function of time, so that tests and replays can know what a car must have said.
+Out: VSS path → numpy array, one element per car, in catalogue units, enumerations as the
+catalogue's codes. A car drives blocks of a city with a speed that rises and falls, drains its
+battery, charges when it is low, then rests. The state is a pure function of time, so that tests
+and replays can know what a car must have said: speed is the slope of the distance, the position
+lies that distance along the car's street block, the extremes are those of the cells.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CITIES", "SimulatedCars"]
+from motorcade.protocols.gbt32960.paths import (
+    ALARM,
+    BATTERY,
+    CELL,
+    LOCATION,
+    MOTOR,
+    PACK,
+    PROBE,
+)
+
+__all__ = ["CELLS_MAX", "CITIES", "PROBES", "SimulatedCars"]
+
+Floats = NDArray[np.float64]
+Columns = dict[str, NDArray[Any]]
 
 CITIES: Final = (
     ("Beijing", 39.9042, 116.4074),
@@ -34,24 +49,56 @@ CITIES: Final = (
 )
 """Name, latitude and longitude (degrees, WGS 84) of the cities the cars live in."""
 
+CELLS_MAX: Final = 120
+PROBES: Final = 16
+"""Temperature probes of a battery."""
+
 _METRES_PER_DEGREE: Final = 111_320.0
-_RANGE_M: Final = 400_000.0
+_RANGE_M: Final = 250_000.0
 _CHARGE_S: Final = 2_400.0
 _EPOCH_S: Final = 1_735_689_600.0  # 2025-01-01 UTC: odometers start here
+_ODOMETER_M: Final = 990_000_000.0  # GB/T 32960 counts up to 999,999.9 km
+
+# The catalogue's codes: the places of the words in VSS and in our overlay.
+_ON, _OFF = 0, 1
+_CHARGING_PARKED, _NOT_CHARGING, _CHARGED = 0, 2, 3
+_CONSUMING, _GENERATING, _MOTOR_OFF = 0, 1, 2
+_WORKING, _DISCONNECTED = 0, 1
+_DRIVE, _PARK = 127, 126
+
+_CELL_MV: Final = np.concatenate(([12, -15], (np.arange(CELLS_MAX - 2) * 7) % 21 - 11))
+"""How far each cell is from the mean, in mV; the first is the highest, the second the lowest."""
+
+_PROBE_C: Final = np.concatenate(([2, -1], np.arange(PROBES - 2) % 3))
+
+
+class _Moment(NamedTuple):
+    """What the columns of one call are computed from, one element a row."""
+
+    driving: NDArray[np.bool_]
+    charging: NDArray[np.bool_]
+    speed_kmh: Floats
+    slope: Floats
+    distance_m: Floats
+    charge: Floats
 
 
 @dataclass(frozen=True, slots=True)
 class SimulatedCars:
     """The parameters of ``n`` cars, one array element each; ``create`` draws them from a seed."""
 
-    latitude: NDArray[np.float64]
-    longitude: NDArray[np.float64]
-    radius_m: NDArray[np.float64]
-    phase: NDArray[np.float64]
-    speed_mps: NDArray[np.float64]
-    swing: NDArray[np.float64]
-    period_s: NDArray[np.float64]
+    latitude: Floats
+    longitude: Floats
+    width_m: Floats
+    height_m: Floats
+    heading: Floats
+    phase: Floats
+    speed_mps: Floats
+    swing: Floats
+    period_s: Floats
+    rest_s: Floats
     cells: NDArray[np.int64]
+    shift: NDArray[np.int64]
 
     @classmethod
     def create(cls, count: int, seed: int = 1) -> SimulatedCars:
@@ -60,123 +107,183 @@ class SimulatedCars:
         city = rng.integers(0, len(CITIES), count)
         places = np.array([(latitude, longitude) for _, latitude, longitude in CITIES])[city]
         return cls(
-            latitude=places[:, 0] + rng.normal(0, 0.05, count),
-            longitude=places[:, 1] + rng.normal(0, 0.05, count),
-            radius_m=rng.uniform(800, 6000, count),
-            phase=rng.uniform(0, 2 * np.pi, count),
+            latitude=places[:, 0] + rng.normal(0, 0.04, count),
+            longitude=places[:, 1] + rng.normal(0, 0.04, count),
+            width_m=rng.uniform(800, 7000, count),
+            height_m=rng.uniform(500, 4000, count),
+            heading=rng.normal(0, 0.06, count),
+            phase=rng.uniform(0, 1, count),
             speed_mps=rng.uniform(7, 22, count),
             swing=rng.uniform(0.2, 0.9, count),
             period_s=rng.uniform(60, 300, count),
-            cells=rng.choice([96, 104, 108, 120], count),
+            rest_s=rng.uniform(0, 3600, count),
+            cells=rng.choice([96, 104, 108, CELLS_MAX], count),
+            shift=rng.integers(0, 96, count),
         )
 
     def __len__(self) -> int:
         return len(self.latitude)
 
-    def distance_m(self, at_us: int) -> NDArray[np.float64]:
+    def take(self, rows: NDArray[Any]) -> SimulatedCars:
+        """The cars at ``rows`` (indices, also repeated, or a mask)."""
+        parts = {name: getattr(self, name)[rows] for name in self.__slots__}
+        return SimulatedCars(**parts)
+
+    def distance_m(self, at_us: int | NDArray[np.int64]) -> Floats:
         """Metres driven since the odometer was zero, never falling."""
-        seconds = at_us / 1e6 - _EPOCH_S
-        turn = 2 * np.pi * seconds / self.period_s + self.phase
+        driven_s = self._driven_s(at_us)
+        turn = 2 * np.pi * driven_s / self.period_s
         wave = self.swing * self.period_s / (2 * np.pi) * np.sin(turn)
-        return np.asarray(self.speed_mps * (self._driving_s(seconds) + wave) % 9.9e8)
+        return np.asarray(self.speed_mps * (driven_s + wave))
 
-    def columns(self, at_us: int) -> dict[str, NDArray[Any]]:
-        """The signals of every car at a time (microseconds UTC), by VSS path."""
-        seconds = at_us / 1e6 - _EPOCH_S
-        turn = 2 * np.pi * seconds / self.period_s + self.phase
-        charging = self._charging(seconds)
-        rate = 1 + self.swing * np.cos(turn)
-        speed = np.where(charging, 0.0, np.round(3.6 * self.speed_mps * rate, 1))
-        angle = self.phase + self.distance_m(at_us) / self.radius_m
-        slope = -self.swing * np.sin(turn)
-        charge = self._state_of_charge(seconds)
-        torque = np.where(charging, 0.0, np.round(40 * rate + 60 * slope, 1))
-        voltage = np.round(320 + 0.9 * charge, 1)
-        power_kw = torque * speed / 90
-        current = np.where(charging, -120.0, np.round(power_kw * 1000 / voltage, 1))
-        return {
-            **self._motion(speed, angle, slope, charging, at_us),
-            **self._battery(charge, voltage, current, charging),
-            **self._motor(speed, torque, voltage, current, slope),
+    def columns(self, at_us: int | NDArray[np.int64], *, cells: bool = False) -> Columns:
+        """The signals of every car at a time (µs UTC; one for all, or one a car), by VSS path.
+
+        With ``cells``, also each cell's voltage (V) and each probe's temperature, (n, m): every
+        car must have the same number of cells then.
+        """
+        now = self._moment(at_us)
+        torque = np.where(now.driving, np.round(40 + 70 * now.slope + now.speed_kmh / 3, 1), 0.0)
+        voltage = np.round(3.3 * self.cells + 0.008 * self.cells * now.charge, 1)
+        power_w = torque * now.speed_kmh * 11.0
+        idle = np.where(now.charging, -120.0, 0.4)
+        current = np.where(now.driving, np.round(power_w / voltage, 1), idle)
+        columns = {
+            **self._motion(now),
+            **self._battery(now, voltage, current),
+            **_motor(now, torque, voltage, np.where(now.driving, current, 0.0)),
+            **_alarms(now),
         }
+        return columns | self._lists(voltage, current, columns) if cells else columns
 
-    def _driving_s(self, seconds: float) -> NDArray[np.float64]:
-        cycle = _RANGE_M / self.speed_mps + _CHARGE_S
-        whole, rest = np.divmod(seconds + self.phase * 1000, cycle)
-        return np.asarray(whole * (cycle - _CHARGE_S) + np.minimum(rest, cycle - _CHARGE_S))
-
-    def _charging(self, seconds: float) -> NDArray[np.bool_]:
-        cycle = _RANGE_M / self.speed_mps + _CHARGE_S
-        return np.asarray((seconds + self.phase * 1000) % cycle > cycle - _CHARGE_S)
-
-    def _state_of_charge(self, seconds: float) -> NDArray[np.float64]:
+    def _cycle(self, at_us: int | NDArray[np.int64]) -> tuple[Floats, Floats, Floats]:
+        """Cycles of driving, charging and resting gone by, seconds into this one, and how many of
+        those are driving."""
         drive = _RANGE_M / self.speed_mps
-        rest = (seconds + self.phase * 1000) % (drive + _CHARGE_S)
+        whole_cycle = drive + _CHARGE_S + self.rest_s
+        seconds = np.asarray(at_us) / 1e6 - _EPOCH_S + self.phase * whole_cycle
+        whole, rest = np.divmod(seconds, whole_cycle)
+        return whole, rest, drive
+
+    def _driven_s(self, at_us: int | NDArray[np.int64]) -> Floats:
+        whole, rest, drive = self._cycle(at_us)
+        return np.asarray(whole * drive + np.minimum(rest, drive))
+
+    def _moment(self, at_us: int | NDArray[np.int64]) -> _Moment:
+        whole, rest, drive = self._cycle(at_us)
+        driving = rest < drive
+        charging = ~driving & (rest < drive + _CHARGE_S)
+        driven_s = whole * drive + np.minimum(rest, drive)
+        turn = 2 * np.pi * driven_s / self.period_s
+        speed = np.round(3.6 * self.speed_mps * (1 + self.swing * np.cos(turn)), 1)
+        wave = np.sin(turn)
+        distance = self.speed_mps * (driven_s + self.swing * self.period_s / (2 * np.pi) * wave)
         falling = 95 - 80 * rest / drive
-        rising = 15 + 80 * (rest - drive) / _CHARGE_S
-        return np.floor(np.where(rest < drive, falling, rising))
+        rising = np.minimum(15 + 80 * (rest - drive) / _CHARGE_S, 95)
+        return _Moment(
+            driving=driving,
+            charging=charging,
+            speed_kmh=np.where(driving, speed, 0.0),
+            slope=np.where(driving, -self.swing * wave, 0.0),
+            distance_m=distance,
+            charge=np.floor(np.where(driving, falling, rising)),
+        )
 
-    def _motion(
-        self,
-        speed: NDArray[np.float64],
-        angle: NDArray[np.float64],
-        slope: NDArray[np.float64],
-        charging: NDArray[np.bool_],
-        at_us: int,
-    ) -> dict[str, NDArray[Any]]:
-        latitude = self.latitude + self.radius_m * np.sin(angle) / _METRES_PER_DEGREE
+    def _position(self, distance_m: Floats) -> tuple[Floats, Floats]:
+        """Latitude and longitude of the point so far along the car's block, a turned rectangle."""
+        wide, high = self.width_m, self.height_m
+        along = distance_m % (2 * (wide + high))
+        east = np.clip(along, 0, wide) - np.clip(along - wide - high, 0, wide) - wide / 2
+        north = np.clip(along - wide, 0, high) - np.clip(along - 2 * wide - high, 0, high)
+        north = north - high / 2
+        latitude = self.latitude + (north + self.heading * east) / _METRES_PER_DEGREE
         shrink = _METRES_PER_DEGREE * np.cos(np.radians(self.latitude))
-        longitude = self.longitude + self.radius_m * np.cos(angle) / shrink
+        return latitude, self.longitude + (east - self.heading * north) / shrink
+
+    def _motion(self, now: _Moment) -> Columns:
+        latitude, longitude = self._position(now.distance_m)
+        count = len(latitude)
+        awake = now.driving | now.charging
         return {
-            "Vehicle.Speed": speed,
-            "Vehicle.TraveledDistance": np.floor(self.distance_m(at_us) / 100) * 100,
-            "Vehicle.CurrentLocation.Latitude": np.round(latitude, 6),
-            "Vehicle.CurrentLocation.Longitude": np.round(longitude, 6),
+            "Vehicle.OperatingState": np.where(now.driving, _ON, _OFF),
+            "Vehicle.Powertrain.RunningMode": np.zeros(count, np.int64),
+            "Vehicle.Speed": now.speed_kmh,
+            "Vehicle.TraveledDistance": np.floor(now.distance_m % _ODOMETER_M / 100) * 100,
+            "Vehicle.Powertrain.IsDriveForceApplied": now.slope > 0,
+            "Vehicle.Chassis.Brake.IsBrakeForceApplied": now.slope < -0.3,
+            "Vehicle.Powertrain.Transmission.SelectedGear": np.where(now.driving, _DRIVE, _PARK),
             "Vehicle.Chassis.Accelerator.PedalPosition": np.where(
-                charging, 0, np.clip(np.round(30 + 40 * slope), 0, 100)
+                now.driving, np.clip(np.round(30 + 40 * now.slope), 0, 100), 0
             ),
-            "Vehicle.Chassis.Brake.PedalPosition": np.where(
-                charging, 0, np.clip(np.round(-60 * slope - 20), 0, 100)
-            ),
+            "Vehicle.Chassis.Brake.PedalPosition": np.clip(np.round(-60 * now.slope - 18), 0, 100),
+            f"{BATTERY}.DCDC.State": np.where(awake, _WORKING, _DISCONNECTED),
+            f"{LOCATION}.IsValid": np.ones(count, np.bool_),
+            f"{LOCATION}.CoordinateSystem": np.zeros(count, np.int64),
+            f"{LOCATION}.Latitude": np.round(latitude, 6),
+            f"{LOCATION}.Longitude": np.round(longitude, 6),
         }
 
-    def _battery(
-        self,
-        charge: NDArray[np.float64],
-        voltage: NDArray[np.float64],
-        current: NDArray[np.float64],
-        charging: NDArray[np.bool_],
-    ) -> dict[str, NDArray[Any]]:
-        pack = "Vehicle.Powertrain.TractionBattery."
-        cell = voltage / self.cells
+    def _battery(self, now: _Moment, voltage: Floats, current: Floats) -> Columns:
+        count = len(voltage)
+        mean_mv = np.floor(1000 * voltage / self.cells)
         warm = np.round(24 + np.abs(current) / 20)
+        one = np.ones(count, np.int64)
+        idle = np.where(now.charging, _CHARGING_PARKED, _CHARGED)
         return {
-            pack + "StateOfCharge.Current": charge,
-            pack + "CurrentVoltage": voltage,
-            pack + "CurrentCurrent": current,
-            pack + "CellVoltage.Max": np.round(cell + 0.012, 3),
-            pack + "CellVoltage.Min": np.round(cell - 0.015, 3),
-            pack + "CellVoltage.IdMax": 1 + self.cells % 7,
-            pack + "CellVoltage.IdMin": 1 + self.cells % 11,
-            pack + "Temperature.Max": warm + 2,
-            pack + "Temperature.Min": warm - 1,
-            pack + "Charging.IsCharging": charging,
+            f"{BATTERY}.Charging.State": np.where(now.driving, _NOT_CHARGING, idle),
+            f"{BATTERY}.StateOfCharge.Current": now.charge,
+            f"{BATTERY}.CurrentVoltage": voltage,
+            f"{BATTERY}.CurrentCurrent": current,
+            f"{BATTERY}.InsulationResistance": 900 + self.shift * 20,
+            f"{CELL}.Max": (mean_mv + _CELL_MV[0]) / 1000,
+            f"{CELL}.Min": (mean_mv + _CELL_MV[1]) / 1000,
+            f"{CELL}.MaxPack": one,
+            f"{CELL}.MinPack": one,
+            f"{CELL}.MaxCell": -self.shift % self.cells + 1,
+            f"{CELL}.MinCell": (1 - self.shift) % self.cells + 1,
+            f"{PROBE}.Max": warm + _PROBE_C[0],
+            f"{PROBE}.Min": warm + _PROBE_C[1],
+            f"{PROBE}.MaxPack": one,
+            f"{PROBE}.MinPack": one,
+            f"{PROBE}.MaxProbe": -self.shift % PROBES + 1,
+            f"{PROBE}.MinProbe": (1 - self.shift) % PROBES + 1,
         }
 
-    def _motor(
-        self,
-        speed: NDArray[np.float64],
-        torque: NDArray[np.float64],
-        voltage: NDArray[np.float64],
-        current: NDArray[np.float64],
-        slope: NDArray[np.float64],
-    ) -> dict[str, NDArray[Any]]:
-        motor = "Vehicle.Powertrain.DriveMotor.Motor1."
+    def _lists(self, voltage: Floats, current: Floats, columns: Columns) -> Columns:
+        """Cells and probes (n, m) of the one pack (n); their extremes are those of ``columns``."""
+        count, cells = len(self), int(self.cells[0]) if len(self) else 0
+        cell = (np.arange(cells) + self.shift[:, None]) % cells
+        probe = (np.arange(PROBES) + self.shift[:, None]) % PROBES
+        mean_mv = np.round(1000 * columns[f"{CELL}.Max"]) - _CELL_MV[0]
+        warm = columns[f"{PROBE}.Max"] - _PROBE_C[0]
+        one = np.ones(count)
         return {
-            motor + "Speed": np.round(speed * 78),
-            motor + "Torque": torque,
-            motor + "Temperature": np.round(45 + 10 * np.abs(slope)),
-            motor + "ControllerTemperature": np.round(40 + 8 * np.abs(slope)),
-            motor + "ControllerVoltage": voltage,
-            motor + "ControllerCurrent": current,
+            f"{PACK}.Number": one,
+            f"{PACK}.Voltage": voltage,
+            f"{PACK}.Current": current,
+            f"{PACK}.TotalCells": one * cells,
+            f"{PACK}.FirstCell": one,
+            f"{CELL}.CellVoltages": (mean_mv[:, None] + _CELL_MV[cell]) / 1000,
+            f"{PACK}.ProbePack": one,
+            f"{PROBE}.CellTemperature": warm[:, None] + _PROBE_C[probe],
         }
+
+
+def _motor(now: _Moment, torque: Floats, voltage: Floats, current: Floats) -> Columns:
+    motor = f"{MOTOR}1"
+    working = np.where(torque < 0, _GENERATING, _CONSUMING)
+    return {
+        f"{motor}.State": np.where(now.driving, working, _MOTOR_OFF),
+        f"{motor}.Speed": np.round(now.speed_kmh * 78),
+        f"{motor}.Torque": torque,
+        f"{motor}.Temperature": np.round(45 + 10 * np.abs(now.slope)),
+        f"{motor}.ControllerTemperature": np.round(40 + 8 * np.abs(now.slope)),
+        f"{motor}.ControllerVoltage": voltage,
+        f"{motor}.ControllerCurrent": current,
+    }
+
+
+def _alarms(now: _Moment) -> Columns:
+    """A battery below 17 percent raises the alarm of low charge (bit 4), level 1."""
+    low = now.charge < 17
+    return {f"{ALARM}.Level": low.astype(np.int64), f"{ALARM}.Flags": low.astype(np.int64) << 4}

@@ -1,0 +1,152 @@
+"""``motorcade load``: tenants and accounts for simulated cars, then the drive at a gateway."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import signal
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from motorcade.errors import Conflict, Invalid, NotFound
+from motorcade.node.config import Settings
+from motorcade.node.registry_access import open_fleet
+from motorcade.node.run_files import RoleFile
+from motorcade.simulator.automakers import Automaker, automakers
+from motorcade.simulator.load import Load, LoadPlan, LoadReport, Progress
+
+if TYPE_CHECKING:
+    from motorcade.fleet.registry import Fleet
+    from motorcade.fleet.tenants import Tenant
+
+__all__ = ["LoadPlan", "gateway_address", "provision", "run_load"]
+
+_LOOK_EVERY_S: Final = 0.25
+_ANYWHERE: Final = frozenset({"0.0.0.0", "::", "*", ""})
+
+
+async def run_load(settings: Settings, plan: LoadPlan, *, progress: bool = False) -> dict[str, Any]:
+    """Drive ``plan`` and return the report as JSON-able facts; Ctrl-C ends it with one too.
+
+    Raises ``Invalid`` for a plan out of bounds or an address that is not this machine's,
+    ``NotFound`` where no gateway runs, ``DependencyError`` where nothing could log in.
+    """
+    plan = plan.checked()
+    host, port = gateway_address(settings, plan.target)
+    async with open_fleet(settings) as fleet:
+        tenants = await provision(fleet, automakers(plan.tenants))
+        async with _accounts(fleet, tenants if plan.shares_connections else []) as accounts:
+            load = Load(plan, host, port, accounts)
+            report = await _driven(load, progress)
+    return {str(name): value for name, value in msgspec.to_builtins(report).items()}
+
+
+async def provision(fleet: Fleet, makers: Sequence[Automaker]) -> list[Tenant]:
+    """The automakers' tenants, made where they are missing; each claims its VIN prefix."""
+    from motorcade.fleet.settings import TenantSettings
+
+    known = {tenant.name: tenant for tenant in await fleet.tenants()}
+    tenants = []
+    for maker in makers:
+        tenant = known.get(maker.name)
+        if tenant is None:
+            settings = TenantSettings(auto_register_wmi=(maker.wmi,), vin_check_digit=True)
+            tenant = await fleet.create_tenant(maker.name, settings)
+        elif maker.wmi not in tenant.settings.auto_register_wmi:
+            prefixes = (*tenant.settings.auto_register_wmi, maker.wmi)
+            settings = msgspec.structs.replace(tenant.settings, auto_register_wmi=prefixes)
+            tenant = await fleet.update_settings(tenant.number, settings)
+        tenants.append(tenant)
+    return tenants
+
+
+def gateway_address(settings: Settings, target: str | None = None) -> tuple[str, int]:
+    """Where cars connect: ``target`` (``HOST:PORT``), or the gateway on the data directory."""
+    if target is None:
+        facts = RoleFile(settings.data, "gateway", 0).read() or {}
+        listeners = facts.get("listeners", {}).get("gbt32960", [])
+        if not listeners:
+            raise NotFound(
+                f"no gateway runs on {settings.data}; start `motorcade up`, or name a --target"
+            )
+        target = str(listeners[0])
+    host, separator, port = target.rpartition(":")
+    if not separator or not port.isdigit() or not 0 < int(port) < 65536:
+        raise Invalid(f"a target is HOST:PORT, not {target!r}")
+    return ("127.0.0.1" if host.strip("[]") in _ANYWHERE else host.strip("[]")), int(port)
+
+
+@contextlib.asynccontextmanager
+async def _accounts(
+    fleet: Fleet, tenants: Sequence[Tenant]
+) -> AsyncIterator[list[tuple[str, str]]]:
+    """An account a tenant for as long as the load lasts; other runs have their own."""
+    run = secrets.token_hex(3)
+    accounts = [(f"{run}-{number:x}", secrets.token_urlsafe(12)) for number in range(len(tenants))]
+    made = []
+    try:
+        for tenant, (user, password) in zip(tenants, accounts, strict=True):
+            await fleet.create_platform_account(tenant.number, user, password)
+            made.append((tenant.number, user))
+        yield accounts
+    finally:
+        for number, user in made:
+            with contextlib.suppress(NotFound, Conflict):
+                await fleet.remove_platform_account(number, user)
+
+
+async def _driven(load: Load, progress: bool) -> LoadReport:
+    """Run it in the background of the event loop; a cancelled task stops it and still reports."""
+    load.start()
+    waiting = asyncio.create_task(asyncio.to_thread(load.wait))
+    loop = asyncio.get_running_loop()
+    with _stopped_by_signals(loop, load.stop), _shown(progress) as show:
+        while not waiting.done():
+            await asyncio.wait({waiting}, timeout=_LOOK_EVERY_S)
+            show(load.progress())
+    return await waiting
+
+
+@contextlib.contextmanager
+def _stopped_by_signals(
+    loop: asyncio.AbstractEventLoop, stop: Callable[[], None]
+) -> Iterator[None]:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+@contextlib.contextmanager
+def _shown(wanted: bool) -> Iterator[Callable[[Progress], None]]:
+    """A line for people, on standard error so that a report can be piped."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not wanted:
+        yield lambda now: None
+        return
+    with console.status("starting") as status:
+        last = [time.monotonic(), 0.0, 0.0]
+
+        def show(now: Progress) -> None:
+            at, before, rate = last
+            passed = time.monotonic() - at
+            if passed >= 1:
+                rate = (now.acknowledged - before) / passed
+                last[:] = [at + passed, now.acknowledged, rate]
+            status.update(
+                f"{now.logged_in:,} of {now.connections:,} connections · "
+                f"{now.acknowledged:,} acknowledged · {rate:,.0f}/s"
+                + (f" · {now.refused:,} refused" if now.refused else "")
+                + (f" · {now.closed:,} closed" if now.closed else "")
+            )
+
+        yield show

@@ -1,0 +1,279 @@
+"""Load: simulated cars of many automakers, logged in and driving over real sockets.
+
+In: a ``LoadPlan``, a loopback address, an account a tenant where connections are shared. Out: a
+``LoadReport``, and how far it is while it runs. The driving is done by child processes, which end
+with their parent; ``stop`` ends them early with a report.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import multiprocessing
+from collections.abc import Sequence
+from itertools import pairwise
+from multiprocessing.sharedctypes import RawArray
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from motorcade.clock import SystemClock
+from motorcade.errors import DependencyError, Invalid
+from motorcade.simulator.automakers import AUTOMAKERS_MAX
+from motorcade.simulator.fleet import CarFleet, build_fleet
+from motorcade.simulator.layouts import layouts_of
+from motorcade.simulator.road import TALLY
+from motorcade.simulator.slice import Slice, drive_slice
+
+__all__ = ["Load", "LoadPlan", "LoadReport", "Progress", "check_target"]
+
+_VEHICLES_MAX: Final = 1_000_000
+"""Simulated cars: their parameters take about 110 bytes each."""
+
+_CONNECTIONS_MAX: Final = 25_000
+"""Connections to one address: Linux gives one address some 28,000 ports to call from."""
+
+_SECONDS_MAX: Final = 86_400.0
+_RATE_MAX: Final = 2_000_000.0
+_FRAMES_PER_SEND_MAX: Final = 100
+_PROCESSES_MAX: Final = 32
+
+_OPEN_LOOP_WINDOW: Final = 8
+"""Unanswered sends of a connection in open loop; a platform that is further behind has sends
+skipped, and the report says how many."""
+
+
+class LoadPlan(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """What to drive."""
+
+    vehicles: int = 2000
+    """Cars."""
+    rate: float = 0.0
+    """Frames a second over all cars; 0: each connection sends when it was answered."""
+    connections: int = 0
+    """TCP connections; 0 is one a car. Fewer than cars: platform links, each of one tenant."""
+    seconds: float = 30.0
+    """How long to send; 0: until it is stopped."""
+    frames_per_send: int = 1
+    """Frames of one car in a row; more than one is sent as re-issued (03)."""
+    tenants: int = 92
+    """Automakers the cars belong to; fewer where there are fewer cars or platform links."""
+    processes: int = 1
+    """Processes that drive."""
+    target: str | None = None
+    """``HOST:PORT`` on this machine; null: the gateway of the data directory."""
+    edition: str = "2016"
+    """``2016``, ``2025``, or ``mixed``: both, in several layouts, with cell lists now and then."""
+    seed: int | None = None
+    """What the cars are drawn from; null: the time, so that no two runs say the same."""
+    login_timeout_s: float = 60.0
+    """How long logins may take before driving begins without those that are not in."""
+
+    def checked(self) -> LoadPlan:
+        """The plan with its defaults worked out; ``Invalid`` names what is out of bounds."""
+        _bounds("vehicles", self.vehicles, 1, _VEHICLES_MAX)
+        connections = self.connections or self.vehicles
+        _bounds("connections", connections, 1, min(_CONNECTIONS_MAX, self.vehicles))
+        _bounds("rate", self.rate, 0, _RATE_MAX)
+        _bounds("seconds", self.seconds, 0, _SECONDS_MAX)
+        _bounds("frames_per_send", self.frames_per_send, 1, _FRAMES_PER_SEND_MAX)
+        _bounds("processes", self.processes, 1, _PROCESSES_MAX)
+        _bounds("tenants", self.tenants, 1, AUTOMAKERS_MAX)
+        layouts_of(self.edition)
+        return msgspec.structs.replace(
+            self,
+            connections=connections,
+            tenants=min(self.tenants, self.vehicles, connections),
+            processes=min(self.processes, connections),
+            seed=SystemClock().now_us() % (1 << 32) if self.seed is None else self.seed,
+        )
+
+    @property
+    def shares_connections(self) -> bool:
+        """Whether connections are platform links."""
+        return 0 < self.connections < self.vehicles
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    """How far it is: connections logged in now, answers of all kinds, connections lost."""
+
+    connections: int
+    logged_in: int
+    acknowledged: int
+    refused: int
+    skipped: int
+    closed: int
+
+
+class LoadReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of it. Counts are frames unless said otherwise. ``acknowledged`` frames were
+    answered with success, ``refused`` otherwise, ``lost`` were sent and not answered; ``skipped``
+    sends were never sent because the connection was not there or too far behind. Latencies are
+    from when a send was due (open loop) or sent to its last answer."""
+
+    vehicles: int
+    tenants: int
+    connections: int
+    links: str
+    seconds: float
+    sent: int
+    acknowledged: int
+    acknowledged_per_s: float
+    refused: int
+    lost: int
+    skipped: int
+    closed: int
+    logins: int
+    refused_logins: int
+    logins_per_s: float
+    p50_ms: float
+    p99_ms: float
+    p999_ms: float
+    cpu_s: float
+
+
+def check_target(host: str) -> str:
+    """``host`` as a loopback address (127.0.0.0/8 or ::1); ``Invalid`` for every other: load is
+    for machines of one's own."""
+    name = host.strip("[]")
+    if name == "localhost":
+        return "127.0.0.1"
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        address = None
+    if address is None or not address.is_loopback:
+        raise Invalid(
+            f"load drives this machine only: {host!r} is not in 127.0.0.0/8 nor ::1;"
+            " run it beside the gateway"
+        )
+    return str(address)
+
+
+class Load:
+    """One run: ``start``, then ``wait`` for the report; ``progress`` and ``stop`` in between."""
+
+    def __init__(
+        self, plan: LoadPlan, host: str, port: int, accounts: Sequence[tuple[str, str]] = ()
+    ) -> None:
+        """``accounts``: user and password of each tenant, where connections are shared."""
+        self.plan = plan.checked()
+        self.fleet: CarFleet = build_fleet(
+            self.plan.vehicles,
+            self.plan.tenants,
+            self.plan.connections,
+            seed=self.plan.seed or 0,
+            layouts=layouts_of(self.plan.edition),
+        )
+        if self.plan.shares_connections and len(accounts) < self.plan.tenants:
+            raise Invalid("platform links need an account of every tenant")
+        self._address = (check_target(host), port)
+        self._accounts = list(accounts)
+        self._tallies = [RawArray("d", len(TALLY)) for _ in range(self.plan.processes)]
+        self._stop = RawArray("b", 1)
+        self._barrier: Any = None
+        self._children: list[Any] = []
+        self._pipes: list[Any] = []
+
+    def start(self) -> None:
+        """Start the processes; they connect, log in, and drive once all are in."""
+        context = multiprocessing.get_context("spawn")
+        # Kept: what the children wait on lives as long as this process refers to it.
+        self._barrier = barrier = context.Barrier(self.plan.processes)
+        total, parts = self.plan.connections, self.plan.processes
+        edges = [total * part // parts for part in range(parts + 1)]
+        for tally, (first, last) in zip(self._tallies, pairwise(edges), strict=True):
+            ours, theirs = context.Pipe(duplex=False)
+            arguments = (self._slice(first, last), barrier, tally, self._stop, theirs)
+            child = context.Process(target=drive_slice, args=arguments, daemon=True)
+            child.start()
+            theirs.close()
+            self._children.append(child)
+            self._pipes.append(ours)
+
+    def progress(self) -> Progress:
+        """Sums of what the processes have counted so far."""
+        sums = dict(zip(TALLY, np.sum([list(t) for t in self._tallies], axis=0), strict=True))
+        return Progress(
+            connections=self.plan.connections,
+            logged_in=int(sums["greeted"]),
+            acknowledged=int(sums["answers"] - sums["refused"]),
+            refused=int(sums["refused"]),
+            skipped=int(sums["skipped"]),
+            closed=int(sums["closed"]),
+        )
+
+    def stop(self) -> None:
+        """Have the processes end; ``wait`` returns within seconds."""
+        self._stop[0] = 1
+
+    def wait(self) -> LoadReport:
+        """Block until every process has reported. ``DependencyError`` where nothing could log
+        in."""
+        parts = [_received(pipe) for pipe in self._pipes]
+        for child in self._children:
+            child.join()
+        failed = [part for part in parts if isinstance(part, str)]
+        if failed:
+            raise DependencyError(failed[0])
+        return self._merged([part for part in parts if not isinstance(part, str)])
+
+    def _slice(self, first: int, last: int) -> Slice:
+        plan, fleet = self.plan, self.fleet
+        share = plan.rate / plan.frames_per_send * (last - first) / plan.connections
+        return Slice(
+            host=self._address[0],
+            port=self._address[1],
+            fleet=fleet.part(first, last),
+            accounts=self._accounts if plan.shares_connections else [],
+            frames_per_send=plan.frames_per_send,
+            rate_sends_s=share,
+            real_time=0 < plan.rate <= plan.vehicles,
+            seconds=plan.seconds,
+            window=_OPEN_LOOP_WINDOW if plan.rate else 1,
+            login_timeout_s=plan.login_timeout_s,
+        )
+
+    def _merged(self, parts: Sequence[tuple[dict[str, Any], NDArray[np.float64]]]) -> LoadReport:
+        facts = [part[0] for part in parts]
+        latencies = np.concatenate([part[1] for part in parts]) * 1000.0
+        p50, p99, p999 = np.percentile(latencies, [50, 99, 99.9]) if len(latencies) else [0.0] * 3
+        total = {name: sum(fact[name] for fact in facts) for name in facts[0]}
+        seconds = max(fact["seconds"] for fact in facts)
+        login_s = max(fact["login_s"] for fact in facts)
+        acknowledged = total["answers"] - total["refused"]
+        return LoadReport(
+            vehicles=self.plan.vehicles,
+            tenants=self.plan.tenants,
+            connections=self.plan.connections,
+            links="platform" if self.plan.shares_connections else "terminal",
+            seconds=round(seconds, 3),
+            sent=total["sends"] * self.plan.frames_per_send,
+            acknowledged=acknowledged,
+            acknowledged_per_s=round(acknowledged / seconds, 1) if seconds else 0.0,
+            refused=total["refused"],
+            lost=total["lost"],
+            skipped=total["skipped"],
+            closed=total["closed"],
+            logins=total["logins"],
+            refused_logins=total["refused_logins"],
+            logins_per_s=round(total["first_logins"] / login_s, 1) if login_s else 0.0,
+            p50_ms=round(float(p50), 2),
+            p99_ms=round(float(p99), 2),
+            p999_ms=round(float(p999), 2),
+            cpu_s=round(total["cpu_s"], 2),
+        )
+
+
+def _bounds(name: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise Invalid(f"{name} is {low:g} to {high:g}, not {value:g}")
+
+
+def _received(pipe: Any) -> tuple[dict[str, Any], NDArray[np.float64]] | str:
+    try:
+        part: tuple[dict[str, Any], NDArray[np.float64]] | str = pipe.recv()
+    except EOFError:
+        return "a load process ended without a report"
+    return part
