@@ -21,7 +21,7 @@ from motorcade.protocols.gbt32960.plan import plan
 from motorcade.protocols.gbt32960.settings import TenantSettings
 from motorcade.protocols.gbt32960.sink import Sink
 from motorcade.protocols.gbt32960.times import read_times
-from motorcade.protocols.gbt32960.walk import walk
+from motorcade.protocols.gbt32960.walk import Bodies, walk
 from motorcade.protocols.gbt32960.words import (
     AES128,
     CIPHERS,
@@ -107,7 +107,8 @@ def decode(
     ours = np.isin(command, (LOGIN, REALTIME, REISSUE, LOGOUT))
     short = ours & (units.end - units.start < 6)
     units.refuse(np.flatnonzero(short), "structure", _SHORT)
-    event_time, good = read_times(units.buffer, np.where(short, frames.offset, units.start))
+    timed = np.where(ours & ~short, units.start, frames.offset)
+    event_time, good = read_times(units.buffer, timed)
     units.refuse(np.flatnonzero(ours & ~short & ~good), "time", _TIME)
     if units.fault:
         fine = np.ones(len(frames), bool)
@@ -146,7 +147,9 @@ def _reports(
     tables = plan()
     chosen = _all_or(chosen, len(units.frames))
     edition = (units.header[:, 0] == 0x24).astype(np.int64)
-    walked = walk(tables, units.buffer, edition[chosen], units.start[chosen] + 6, units.end[chosen])
+    end = units.end[chosen]
+    bodies = Bodies(units.buffer, edition[chosen], units.start[chosen] + 6, end)
+    walked = walk(tables, bodies)
     index = np.arange(len(units.frames))[chosen]
     if len(walked.broken):
         units.refuse(index[walked.broken], "structure", _STRUCTURE)

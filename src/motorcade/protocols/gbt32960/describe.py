@@ -31,6 +31,7 @@ from motorcade.protocols.gbt32960.words import (
     OK,
     PLAIN,
     PLATFORM_LOGIN,
+    PLATFORM_LOGOUT,
     RECORDS,
     TIMED,
     command_name,
@@ -163,10 +164,10 @@ def _talk(
     now: int,
 ) -> None:
     """Facts and answer of everything that is no report."""
-    if not session.role and frame[2] not in (LOGIN, PLATFORM_LOGIN):
-        session.role = "terminal"
-    elif frame[2] == PLATFORM_LOGIN:
+    if frame[2] == PLATFORM_LOGIN:
         session.role = ""
+    elif not session.role and frame[2] != LOGIN:
+        session.role = "platform" if frame[2] == PLATFORM_LOGOUT else "terminal"
     event: Event | None = session.handle(frame, now, settings)
     if event is None:
         return

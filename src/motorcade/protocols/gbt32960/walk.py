@@ -44,8 +44,8 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Bodies:
-    """The chains of items to walk: from ``start`` to ``end`` of ``buffer`` (int64, n), ``edition`` 0
-    for 2016 and 1 for 2025."""
+    """The chains of items to walk: from ``start`` to ``end`` of ``buffer`` (int64, n), ``edition``
+    0 for 2016 and 1 for 2025."""
 
     buffer: NDArray[np.uint8]
     edition: Ints
@@ -114,8 +114,8 @@ def _alike(plan: Plan, bodies: Bodies, rest: Ints, parts: _Parts) -> Ints:
     same = (edition[rest] == edition[first]) & (end[rest] - start[rest] == length)
     rows = rest if same.all() else rest[same]
     wanted = np.frombuffer(body, np.uint8)[places]
-    bodies = gather(buffer, start[rows], length)
-    match = (bodies[:, places] == wanted).all(axis=1)
+    candidates = gather(buffer, start[rows], length)
+    match = (candidates[:, places] == wanted).all(axis=1)
     if not match.all():
         rows = rows[match]
     begin = start[rows]
@@ -210,6 +210,8 @@ def _by_state(told: list[tuple[Ints, ...]], parts: _Parts) -> None:
         return
     columns = np.concatenate([np.stack(column) for column in told], axis=1)
     rows, state = columns[0], columns[5]
+    if len(rows) == 0:
+        return
     # Stable, so segments of a frame stay in the order they were sent in.
     order = np.argsort(state * (int(rows.max()) + 1) + rows, kind="stable")
     columns = columns[:, order]
