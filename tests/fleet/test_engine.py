@@ -13,7 +13,7 @@ import pytest
 
 from engines import start_postgres
 from motorcade.errors import CorruptionError, DependencyError
-from motorcade.fleet.engine import EmbeddedPostgres
+from motorcade.fleet.engine import Config, EmbeddedPostgres
 
 pytestmark = pytest.mark.engines
 
@@ -94,7 +94,7 @@ def test_nothing_listens_on_the_network_and_nobody_else_may_enter(tmp_path: Path
 
 
 def test_a_path_too_long_for_a_socket_is_served_from_elsewhere(tmp_path: Path) -> None:
-    engine = EmbeddedPostgres(tmp_path / ("d" * 90) / "postgres")
+    engine = EmbeddedPostgres(tmp_path / ("d" * 90) / "postgres", Config(fsync=False))
     engine.start()
     try:
         assert engine.ready()

@@ -86,7 +86,7 @@ class Store:
             try:
                 await self._inspect()
                 return
-            except (psycopg.OperationalError, errors.UndefinedTable, _Behind) as error:
+            except (psycopg.OperationalError, *_UNMIGRATED) as error:
                 if SystemClock().monotonic_s() > deadline:
                     await self.close()
                     raise DependencyError(f"PostgreSQL is not ready: {error}") from error
@@ -210,6 +210,10 @@ async def translated() -> AsyncIterator[None]:
 
 class _Behind(Exception):
     """The tables await a migration."""
+
+
+_UNMIGRATED: Final = (errors.UndefinedTable, errors.InsufficientPrivilege, _Behind)
+"""How a database looks to us before and while its owner migrates it."""
 
 
 async def _gone(connection: Connection) -> bool:

@@ -251,6 +251,6 @@ def _after(cursor: str | None) -> int:
     except (binascii.Error, ValueError) as error:
         raise Invalid("cursor: not one of ours") from error
     number = int.from_bytes(data, "big")
-    if not data or number >= 1 << 63:
+    if number >= 1 << 63 or _cursor(number) != cursor or number == 0:
         raise Invalid("cursor: not one of ours")
     return number
