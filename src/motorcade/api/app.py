@@ -16,6 +16,7 @@ from motorcade.api import pages, v1
 from motorcade.api.auth import Access
 from motorcade.api.context import Context
 from motorcade.api.gate import Gate
+from motorcade.api.hot import HotState
 from motorcade.api.hub import Hub
 from motorcade.api.metrics import Meters
 from motorcade.api.openapi import openapi_config
@@ -45,7 +46,7 @@ def build(services: Services) -> Litestar:
         finally:
             await context.hub.close()
 
-    return Litestar(
+    app = Litestar(
         list(_handlers(context)),
         guards=[context.access.guard],
         middleware=[Gate(meters, services.clock, services.config.request_timeout_s)],
@@ -57,6 +58,8 @@ def build(services: Services) -> Litestar:
         debug=False,
         pdb_on_exception=False,
     )
+    app.asgi_handler = HotState(app.asgi_handler, context)
+    return app
 
 
 def route_modules() -> Iterator[ModuleType]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from motorcade import limits
 from motorcade.api.cache import Cache
@@ -18,8 +19,18 @@ from motorcade.fleet.registry import Fleet
 __all__ = ["Vins"]
 
 
+@dataclass(slots=True)
+class _Asked:
+    """One tenant's look-ups: the query that runs holds ``lock``, ``vins`` wait for ``task``."""
+
+    lock: asyncio.Lock
+    vins: set[str]
+    task: asyncio.Task[dict[str, int]] | None
+
+
 class Vins:
-    """The VINs one process has met lately. Requests that miss in one turn of the loop share a query."""
+    """The VINs one process has met lately. One query a tenant runs at a time; what is asked meanwhile
+    shares the next."""
 
     def __init__(self, fleet: Fleet, clock: Clock) -> None:
         self._fleet = fleet
@@ -30,7 +41,7 @@ class Vins:
         self._unknown: Cache[tuple[int, str], bool] = Cache(
             limits.API_UNKNOWN_VINS_CACHED_MAX, limits.API_UNKNOWN_VIN_CACHE_S
         )
-        self._asked: dict[int, tuple[set[str], asyncio.Task[dict[str, int]]]] = {}
+        self._asked: dict[int, _Asked] = {}
 
     def known(self, tenant: int, vin: str) -> int | None:
         """The number of the tenant's vehicle, if it is remembered."""
@@ -84,18 +95,21 @@ class Vins:
         self._unknown.clear()
 
     async def _ask(self, tenant: int, vin: str) -> dict[str, int]:
-        waiting = self._asked.get(tenant)
-        if waiting is None:
-            names: set[str] = set()
-            waiting = (names, asyncio.create_task(self._query(tenant, names)))
-            self._asked[tenant] = waiting
-        waiting[0].add(vin)
-        return await asyncio.shield(waiting[1])
+        """What a query of the tenant's finds; while one runs, further VINs gather for the next."""
+        asked = self._asked.get(tenant)
+        if asked is None:
+            asked = self._asked[tenant] = _Asked(asyncio.Lock(), set(), None)
+        asked.vins.add(vin)
+        if asked.task is None:
+            asked.task = asyncio.create_task(self._query(tenant, asked))
+        return await asyncio.shield(asked.task)
 
-    async def _query(self, tenant: int, vins: set[str]) -> dict[str, int]:
-        await asyncio.sleep(0)
-        del self._asked[tenant]
-        found = await self._fleet.numbers_of(tenant, list(vins))
+    async def _query(self, tenant: int, asked: _Asked) -> dict[str, int]:
+        async with asked.lock:
+            vins, asked.vins, asked.task = asked.vins, set(), None
+            found = await self._fleet.numbers_of(tenant, list(vins))
+        if not asked.vins:
+            self._asked.pop(tenant, None)
         now = self._clock.monotonic_s()
         for vin, number in found.items():
             self._numbers.put((tenant, vin), number, now)

@@ -157,8 +157,10 @@ def _merged(before: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     merged = dict(before)
     for name, value in changes.items():
         inner = merged.get(name)
-        both = isinstance(inner, dict) and isinstance(value, dict)
-        merged[name] = _merged(inner, value) if both else value
+        if isinstance(inner, dict) and isinstance(value, dict):
+            merged[name] = _merged(inner, value)
+        else:
+            merged[name] = value
     return merged
 
 

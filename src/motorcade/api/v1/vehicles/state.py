@@ -8,16 +8,14 @@ import msgspec
 from litestar import Request, Response, get
 from litestar.handlers import BaseRouteHandler
 
+from motorcade.api import render
 from motorcade.api.context import Context
 from motorcade.api.openapi import route
 from motorcade.api.parameters import Signals, TenantName, Vin, signals as signal_paths
+from motorcade.api.states import encoded
 from motorcade.errors import NotFound
-from motorcade.signals.batch import Quality
-from motorcade.signals.catalogue import Catalogue
-from motorcade.signals.text import iso_time, shown
-from motorcade.twin.reader import State
 
-__all__ = ["Signal", "VehicleState", "encoded", "routes"]
+__all__ = ["Signal", "VehicleState", "routes"]
 
 _EXAMPLE = {
     "vin": "LNSTEST0000000001",
@@ -31,7 +29,6 @@ _EXAMPLE = {
         },
     },
 }
-_encode = msgspec.json.Encoder().encode
 
 
 class Signal(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
@@ -84,24 +81,6 @@ def routes(context: Context) -> list[BaseRouteHandler]:
         state = services.twin.state(number, whose.number, paths)
         if state is None:
             raise NotFound(f"Vehicle {vin.upper()} has not reported yet.")
-        return Response(encoded(vin.upper(), state, services.catalogue), media_type=_JSON)
+        return Response(encoded(vin.upper(), state, services.catalogue), media_type=render.JSON)
 
     return [get_state]
-
-
-_JSON = "application/json"
-
-
-def encoded(vin: str, state: State, catalogue: Catalogue) -> bytes:
-    """The answer's bytes; a time that several signals share is written once."""
-    times: dict[int, str] = {}
-    signals: dict[str, dict[str, Any]] = {}
-    for path, (value, time_us, quality) in state.signals.items():
-        time = times.get(time_us)
-        if time is None:
-            time = times[time_us] = iso_time(time_us)
-        if quality is Quality.VALID:
-            signals[path] = {"value": shown(catalogue[path], value), "time": time}
-        else:
-            signals[path] = {"value": None, "time": time, "quality": quality.name.lower()}
-    return _encode({"vin": vin, "event_time": iso_time(state.event_time_us), "signals": signals})
