@@ -1,16 +1,16 @@
-"""The real ``nats-server`` for tests: on a free port, in a test's own directory, killed and started at will."""
+"""The real ``nats-server`` for tests, in a test's own directory, killed and started at will."""
 
 from __future__ import annotations
 
 import asyncio
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from motorcade.log import engine
 from motorcade.log.config import Config
 
-__all__ = ["Nats"]
+__all__ = ["Nats", "until"]
 
 _READY_S = 20.0
 
@@ -42,15 +42,16 @@ class Nats:
     async def start(self) -> None:
         """Start, and return when it serves."""
         self.engine.prepare()
+        self._launch()
+        await until(self.engine.ready, _READY_S)
+
+    def _launch(self) -> None:
         self._process = subprocess.Popen(
             [*self._wrapper, *self.engine.command()],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        async with asyncio.timeout(_READY_S):
-            while not await self.engine.ready():
-                await asyncio.sleep(0.05)
 
     def kill(self) -> None:
         """``kill -9``."""
@@ -72,3 +73,13 @@ class Nats:
 
     async def __aexit__(self, *_: object) -> None:
         self.kill()
+
+
+async def until(true: Callable[[], Awaitable[object]], within_s: float = 15.0) -> None:
+    """Ask again and again until the answer is true; ``TimeoutError`` after ``within_s``."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + within_s
+    while not await true():
+        if loop.time() > deadline:
+            raise TimeoutError("it never became true")
+        await asyncio.sleep(0.01)

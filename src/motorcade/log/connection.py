@@ -37,6 +37,9 @@ account resources, and memory. Source: nats-server ``server/errors.json``."""
 _RECONNECT_WAIT_S: Final = 0.1
 """Between two attempts: a restart of the server costs producers little more than the restart."""
 
+_FLUSH_S: Final = 2
+"""How long ``subscribe`` waits for the server's nod."""
+
 _COMPLAINT_EVERY_S: Final = 10.0
 """An unreachable server is logged once, then at this distance."""
 
@@ -95,7 +98,12 @@ class Connection:
         return self._client
 
     def jetstream(self, timeout_s: float = 5.0) -> JetStreamContext:
-        """JetStream's management calls, on the client of the moment."""
+        """JetStream's management calls, on the client of the moment.
+
+        Raises ``DependencyError`` while disconnected, where they would only wait in vain.
+        """
+        if not self.connected:
+            raise DependencyError("NATS is not connected")
         return self._client.jetstream(timeout=timeout_s)
 
     async def wait_connected(self, timeout_s: float) -> bool:
@@ -115,7 +123,10 @@ class Connection:
         messages_max: int = 65_536,
         bytes_max: int = 128 << 20,
     ) -> Subscription:
-        """Call ``handler`` for every message, one at a time, until the subscription is closed."""
+        """Call ``handler`` for every message, one at a time, until the subscription is closed.
+
+        When this returns the server knows of it, or will as soon as it is there again.
+        """
         limits: dict[str, Any] = {
             "pending_msgs_limit": messages_max,
             "pending_bytes_limit": bytes_max,
@@ -128,6 +139,12 @@ class Connection:
         except MotorcadeError:
             self._subscriptions.discard(subscription)
             raise
+        if self._client.is_connected:
+            with contextlib.suppress(NatsError, OSError, TimeoutError):
+                # nats-py writes its PING past the queue the SUB waits in: only the second flush
+                # is known to be behind it.
+                await self._client.flush(_FLUSH_S)
+                await self._client.flush(_FLUSH_S)
         return subscription
 
     def forget(self, subscription: Subscription) -> None:
@@ -253,6 +270,8 @@ class Connection:
         if now - self._last_complaint_s >= _COMPLAINT_EVERY_S and not self._closing:
             self._last_complaint_s = now
             _log.warning("nats error", client=self._name, error=str(error) or repr(error))
+        if not self._client.is_connected:
+            close_transport(self._client)
         if self._url_file and not self._client.is_closed and not self.connected:
             with contextlib.suppress(DependencyError, NatsError):
                 servers = self._servers()
@@ -316,6 +335,14 @@ class Subscription:
         if current is not None:
             with contextlib.suppress(NatsError, OSError):
                 await current.unsubscribe()
+
+
+def close_transport(client: Client) -> None:
+    """Close the socket of a failed attempt to connect; nats-py 2.16 would leave that to the
+    garbage collector."""
+    transport = getattr(client, "_transport", None)
+    if transport:
+        transport.close()
 
 
 def refused(error: Mapping[str, Any], doing: str) -> MotorcadeError:

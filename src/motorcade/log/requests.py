@@ -118,8 +118,8 @@ class Service:
             except MotorcadeError as error:
                 await self._fail(msg, error)
             except Exception:
-                _log.exception("a request's handler failed", subject=self._subject)
                 await self._fail(msg, MotorcadeError("the handler failed; its log says why"))
+                _log.exception("a request's handler failed", subject=self._subject)
 
     async def _reply(self, msg: Msg, answer: bytes) -> None:
         if len(answer) <= LOG_PART_BYTES_MAX:
