@@ -6,10 +6,10 @@ A vehicle's row is ``vehicle // partitions`` in the partition ``vehicle % partit
 =====================  ============================================================================
 ``head``               4 KiB, little-endian uint64 words: the ``Head`` indices
 ``columns.json``       number, path and kind of every signal column in use
-``row.time``           int64: the newest event time seen, microseconds UTC; 0: never reported
-``row.seen``           uint32: newest ingest time, seconds since 2020-01-01 UTC
+``row.state``          per row 16 bytes: ``time`` int64, the newest event time, microseconds UTC, 0
+                       where it never reported; ``seen`` uint32, the newest ingest time, seconds
+                       since 2020-01-01 UTC; ``sequence`` uint32, odd while the row is being written
 ``row.tenant``         uint32: the tenant of the newest record; 0 none
-``row.sequence``       uint32: odd while the row is being written
 ``<number>.<kind>``    a cell per row: uint32 stamp (seconds since 2020 << 2 | ``Quality``), then
                        the value in 4 bytes, or, for wide kinds, 4 bytes of nothing and 8 of value
 ``heap``               blocks of lists and strings (see ``twin/heap.py``)
@@ -42,6 +42,7 @@ __all__ = [
     "EPOCH_S",
     "Head",
     "KINDS",
+    "ROW_STATE",
     "ROW_COLUMNS",
     "Kind",
     "Column",
@@ -85,12 +86,8 @@ class Head(IntEnum):
     """Rows of the log that no row here can hold (another partition's, no tenant, too high)."""
 
 
-ROW_COLUMNS: Final[dict[str, Any]] = {
-    "row.time": np.int64,
-    "row.seen": np.uint32,
-    "row.tenant": np.uint32,
-    "row.sequence": np.uint32,
-}
+ROW_STATE: Final = np.dtype([("time", "<i8"), ("seen", "<u4"), ("sequence", "<u4")])
+ROW_COLUMNS: Final[dict[str, Any]] = {"row.state": ROW_STATE, "row.tenant": np.uint32}
 
 
 class Kind(msgspec.Struct, frozen=True):

@@ -52,8 +52,8 @@ class Cells:
 class View:
     """Everything of a partition as it was mapped at one generation.
 
-    ``time``, ``seen``, ``tenant`` and ``sequence`` are memory views by row (an index costs a third
-    of numpy's), the ``…_array`` the same for whole chunks.
+    ``times`` (``row.state`` as int64), ``words`` (the same as uint32) and ``tenant`` are memory
+    views, whose index costs a third of numpy's; the ``…_array`` are for whole chunks.
     """
 
     generation: int
@@ -61,10 +61,9 @@ class View:
     time_array: NDArray[np.int64]
     tenant_array: NDArray[np.uint32]
     sequence_array: NDArray[np.uint32]
-    time: Any
-    seen: Any
+    times: Any
+    words: Any
     tenant: Any
-    sequence: Any
     cells: dict[str, Cells]
     heap: NDArray[np.uint32]
     catalogue: Catalogue
@@ -75,6 +74,10 @@ class View:
     def rows(self) -> int:
         """Rows in use, as far as this view reaches."""
         return min(int(self.head[Head.ROWS]), self.capacity)
+
+    def sequence(self, row: int) -> int:
+        """The row's sequence now."""
+        return int(self.words[4 * row + 3])
 
     def chosen(self, signals: Sequence[str] | None) -> tuple[_Plain, _Special]:
         """How to read the columns of the named signals, those without a conversion apart."""
@@ -174,13 +177,12 @@ class Part:
         return View(
             generation=generation,
             head=head,
-            time_array=row["row.time"],
+            time_array=row["row.state"]["time"],
             tenant_array=row["row.tenant"],
-            sequence_array=row["row.sequence"],
-            time=_bytes(row["row.time"]).cast("q"),
-            seen=_bytes(row["row.seen"]).cast("I"),
+            sequence_array=row["row.state"]["sequence"],
+            times=_bytes(row["row.state"]).cast("q"),
+            words=_bytes(row["row.state"]).cast("I"),
             tenant=_bytes(row["row.tenant"]).cast("I"),
-            sequence=_bytes(row["row.sequence"]).cast("I"),
             cells={known.signal.path: known for known in cells if known is not None},
             heap=heap,
             catalogue=self._catalogue,

@@ -116,11 +116,11 @@ class TwinReader:
         view = part.view()
         if view is None or row >= view.rows:
             return None
-        before = view.sequence[row]
+        before = view.sequence(row)
         if before & 1:
             return _BUSY
         state = _read(view, view.chosen(signals), vehicle, row)
-        return state if view.sequence[row] == before and part.is_current(view) else _BUSY
+        return state if view.sequence(row) == before and part.is_current(view) else _BUSY
 
     def select(
         self,
@@ -190,7 +190,7 @@ def _check(vehicle: int, deadline: float) -> None:
 
 def _read(view: View, columns: Any, vehicle: int, row: int) -> State | None:
     """One row, perhaps while it is being written: the caller looks at the sequence."""
-    newest = view.time[row]
+    newest = view.times[2 * row]
     if newest == 0:
         return None
     exact = newest // 1_000_000 - EPOCH_S
@@ -212,5 +212,5 @@ def _read(view: View, columns: Any, vehicle: int, row: int) -> State | None:
             when = newest if second == exact else (second + EPOCH_S) * 1_000_000
             value = value_of(row) if stamp & 3 == 1 else None
             found[path] = make(Reading, (value, when, _QUALITIES[stamp & 3]))
-    seen = view.seen[row] + EPOCH_S
+    seen = view.words[4 * row + 2] + EPOCH_S
     return State(vehicle, view.tenant[row], newest, seen, found)

@@ -160,10 +160,10 @@ class TwinWriter:
             name: map_array(self.directory / name, dtype, rows, write=True)
             for name, dtype in ROW_COLUMNS.items()
         }
-        self._time: NDArray[np.int64] = row["row.time"]
-        self._seen: NDArray[np.uint32] = row["row.seen"]
+        self._time: NDArray[np.int64] = row["row.state"]["time"]
+        self._seen: NDArray[np.uint32] = row["row.state"]["seen"]
+        self._sequence: NDArray[np.uint32] = row["row.state"]["sequence"]
         self._tenant: NDArray[np.uint32] = row["row.tenant"]
-        self._sequence: NDArray[np.uint32] = row["row.sequence"]
         for column in self._columns:
             self._live[column.path] = self._map_column(column)
         self._head[Head.CAPACITY] = rows
@@ -271,7 +271,8 @@ class TwinWriter:
                 self._store(heap_live, array, visit, quality)
         self._time[touched] = np.maximum(self._time[touched], visit.time)
         self._seen[touched] = np.maximum(self._seen[touched], visit.seen)
-        self._tenant[touched] = visit.tenant
+        if (self._tenant[touched] != visit.tenant).any():
+            self._tenant[touched] = visit.tenant
         self._sequence[touched] = before + np.uint32(2)
 
     def _addressed(self, batch: SignalBatch) -> tuple[SignalBatch, NDArray[np.int64]]:
