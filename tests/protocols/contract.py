@@ -1,7 +1,7 @@
 """What every protocol must hold, whatever it speaks: a suite to inherit from.
 
-A protocol's test names a class ``Test…(Contract)`` with its ``protocol`` and ``frames``: sealed frames of
-different kinds, each a whole one. None of the checks knows the protocol.
+A protocol's test names a class ``Test…(Contract)`` with its ``protocol`` and ``frames``: sealed
+frames of different kinds, each a whole one. None of the checks knows the protocol.
 """
 
 from __future__ import annotations
@@ -85,7 +85,9 @@ class Contract:
     @given(data=st.data())
     def test_any_slicing_gives_the_same_frames(self, data: st.DataObject) -> None:
         picks = data.draw(st.lists(st.sampled_from(self.frames), min_size=1, max_size=6))
-        noise = data.draw(st.lists(st.binary(max_size=30), min_size=len(picks), max_size=len(picks)))
+        noise = data.draw(
+            st.lists(st.binary(max_size=30), min_size=len(picks), max_size=len(picks))
+        )
         stream = b"".join(a + b for a, b in zip(noise, picks, strict=True))
         sizes = data.draw(st.lists(st.integers(1, 200), min_size=1, max_size=5))
         assert cut_in_slices(self.protocol, stream, sizes) == frames_in(self.protocol.cut([stream]))

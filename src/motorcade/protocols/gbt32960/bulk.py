@@ -76,9 +76,10 @@ def _paths(item: Item) -> set[str]:
     for segment in item.segments:
         for one in (segment, segment.repeats):
             if one is not None:
-                prefix = f"{one.instances}1." if one.instances else ""
                 found.update(field.path for field in one.fields)
-                found.update(prefix + field.path for field in one.elements)
+                numbers = range(1, MOTORS_MAX + 1) if one.instances else ()
+                found.update(f"{one.instances}{k}.{f.path}" for k in numbers for f in one.elements)
+                found.update(f.path for f in one.elements if not one.instances)
     return found
 
 

@@ -48,6 +48,8 @@ def _sources() -> dict[str, tuple[Source, ...]]:
             for segment in item.segments:
                 _of_segment(found, edition, item, segment)
         for path in (*LOGIN_SIGNALS, f"{LINK}.Protocol"):
+            if edition == 2016 and path.endswith("SubsystemPacks"):
+                continue
             name = "header" if path.endswith("Protocol") else "login"
             found.setdefault(path, []).append(Source(edition=edition, item=0, name=name))
     return {path: tuple(sources) for path, sources in sorted(found.items())}
