@@ -19,6 +19,7 @@ from motorcade.protocols.gbt32960.settings import TenantSettings as DecoderSetti
 FULL: dict[str, Any] = {
     "vin_check_digit": True,
     "auto_register_wmi": ["LSV", "LFVA12"],
+    "history_retention_days": 30,
     "gbt32960": {
         "acknowledge_reports": "standard",
         "aes_key_hex": "000102030405060708090a0b0c0d0e0f",
@@ -55,6 +56,7 @@ def test_keys_are_not_shown() -> None:
     "bad",
     [
         {"colour": "red"},
+        {"history_retention_days": -1},
         {"gbt32960": {"colour": "red"}},
         {"auto_register_wmi": ["LS"]},
         {"auto_register_wmi": ["lsv"]},

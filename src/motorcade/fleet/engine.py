@@ -215,6 +215,7 @@ class EmbeddedPostgres:
             "max_wal_size": "512MB",
             "fsync": "on" if self._config.fsync else "off",
             "synchronous_commit": "on",
+            "recovery_init_sync_method": "syncfs",
             "log_checkpoints": "off",
             "timezone": "'UTC'",
             "log_timezone": "'UTC'",

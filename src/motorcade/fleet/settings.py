@@ -50,6 +50,8 @@ class TenantSettings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_f
     auto_register_wmi: tuple[str, ...] = ()
     """VIN prefixes of 3 to 11 characters whose vehicles are registered at their first login. No
     prefix belongs to two tenants; the longest that fits decides."""
+    history_retention_days: int | None = None
+    """Days of history kept, 0 for all; null: as the platform is set."""
     gbt32960: Gbt32960Settings = Gbt32960Settings()
     """About vehicles that speak GB/T 32960."""
 
@@ -118,6 +120,8 @@ def check_settings(settings: TenantSettings) -> None:
                 f"auto_register_wmi: {prefix!r} is no VIN prefix: 3 to 11 digits and capitals,"
                 " without I, O and Q"
             )
+    if not 0 <= (settings.history_retention_days or 0) <= 36_500:
+        raise Invalid("history_retention_days: 0 to 36500")
     _check_hex("gbt32960.aes_key_hex", settings.gbt32960.aes_key_hex)
     _check_hex("gbt32960.aes_iv_hex", settings.gbt32960.aes_iv_hex)
     types = [table.type for table in settings.custom]
