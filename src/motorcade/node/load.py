@@ -17,13 +17,13 @@ from motorcade.node.config import Settings
 from motorcade.node.registry_access import open_fleet
 from motorcade.node.run_files import RoleFile
 from motorcade.simulator.automakers import Automaker, automakers
-from motorcade.simulator.load import Load, LoadPlan, LoadReport, Progress
+from motorcade.simulator.load import Load, LoadPlan, LoadReport, Progress, check_target
 
 if TYPE_CHECKING:
     from motorcade.fleet.registry import Fleet
     from motorcade.fleet.tenants import Tenant
 
-__all__ = ["LoadPlan", "gateway_address", "provision", "run_load"]
+__all__ = ["LoadPlan", "gateway_address", "provision", "run_load", "show_progress"]
 
 _LOOK_EVERY_S: Final = 0.25
 _ANYWHERE: Final = frozenset({"0.0.0.0", "::", "*", ""})
@@ -36,11 +36,12 @@ async def run_load(settings: Settings, plan: LoadPlan, *, progress: bool = False
     ``NotFound`` where no gateway runs, ``DependencyError`` where nothing could log in.
     """
     plan = plan.checked()
-    host, port = gateway_address(settings, plan.target)
+    address = gateway_address(settings, plan.target)
+    check_target(address[0])
     async with open_fleet(settings) as fleet:
         tenants = await provision(fleet, automakers(plan.tenants))
         async with _accounts(fleet, tenants if plan.shares_connections else []) as accounts:
-            load = Load(plan, host, port, accounts)
+            load = Load(plan, address, accounts)
             report = await _driven(load, progress)
     return {str(name): value for name, value in msgspec.to_builtins(report).items()}
 
@@ -104,7 +105,7 @@ async def _driven(load: Load, progress: bool) -> LoadReport:
     load.start()
     waiting = asyncio.create_task(asyncio.to_thread(load.wait))
     loop = asyncio.get_running_loop()
-    with _stopped_by_signals(loop, load.stop), _shown(progress) as show:
+    with _stopped_by_signals(loop, load.stop), show_progress(progress) as show:
         while not waiting.done():
             await asyncio.wait({waiting}, timeout=_LOOK_EVERY_S)
             show(load.progress())
@@ -125,7 +126,7 @@ def _stopped_by_signals(
 
 
 @contextlib.contextmanager
-def _shown(wanted: bool) -> Iterator[Callable[[Progress], None]]:
+def show_progress(wanted: bool) -> Iterator[Callable[[Progress], None]]:
     """A line for people, on standard error so that a report can be piped."""
     from rich.console import Console
 

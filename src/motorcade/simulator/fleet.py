@@ -54,7 +54,7 @@ class CarFleet:
 def build_fleet(
     vehicles: int, tenants: int, connections: int, *, seed: int, layouts: tuple[Layout, ...]
 ) -> CarFleet:
-    """``vehicles`` cars shared out evenly; an automaker's cars speak one layout.
+    """``vehicles`` cars shared out evenly; an automaker's cars speak one layout, most in one city.
 
     ``seed`` decides where the cars are and how they drive, not their VINs. Needs at least a car
     and a connection a tenant.
@@ -75,7 +75,7 @@ def build_fleet(
     ]
     return CarFleet(
         makers=makers,
-        cars=SimulatedCars.create(vehicles, seed),
+        cars=SimulatedCars.create(vehicles, seed, home=tenant),
         vins=vin_bytes(vins),
         tenant=tenant,
         layout=tenant % len(layouts),

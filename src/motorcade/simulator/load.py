@@ -35,6 +35,7 @@ _CONNECTIONS_MAX: Final = 25_000
 """Connections to one address: Linux gives one address some 28,000 ports to call from."""
 
 _SECONDS_MAX: Final = 86_400.0
+_PAST_S_MAX: Final = 7 * 86_400.0
 _RATE_MAX: Final = 2_000_000.0
 _FRAMES_PER_SEND_MAX: Final = 100
 _PROCESSES_MAX: Final = 32
@@ -65,6 +66,8 @@ class LoadPlan(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=
     """``HOST:PORT`` on this machine; null: the gateway of the data directory."""
     edition: str = "2016"
     """``2016``, ``2025``, or ``mixed``: both, in several layouts, with cell lists now and then."""
+    past_s: float = 0.0
+    """Where set, cars re-issue so many seconds of their past, at ``rate`` and for ``seconds``."""
     seed: int | None = None
     """What the cars are drawn from; null: the time, so that no two runs say the same."""
     login_timeout_s: float = 60.0
@@ -77,6 +80,9 @@ class LoadPlan(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=
         _bounds("connections", connections, 1, min(_CONNECTIONS_MAX, self.vehicles))
         _bounds("rate", self.rate, 0, _RATE_MAX)
         _bounds("seconds", self.seconds, 0, _SECONDS_MAX)
+        _bounds("past_s", self.past_s, 0, _PAST_S_MAX)
+        if self.past_s and not (self.rate and self.seconds):
+            raise Invalid("past_s needs a rate and seconds")
         _bounds("frames_per_send", self.frames_per_send, 1, _FRAMES_PER_SEND_MAX)
         _bounds("processes", self.processes, 1, _PROCESSES_MAX)
         _bounds("tenants", self.tenants, 1, AUTOMAKERS_MAX)
@@ -155,11 +161,17 @@ class Load:
     """One run: ``start``, then ``wait`` for the report; ``progress`` and ``stop`` in between."""
 
     def __init__(
-        self, plan: LoadPlan, host: str, port: int, accounts: Sequence[tuple[str, str]] = ()
+        self,
+        plan: LoadPlan,
+        address: tuple[str, int],
+        accounts: Sequence[tuple[str, str]] = (),
+        *,
+        fleet: CarFleet | None = None,
     ) -> None:
-        """``accounts``: user and password of each tenant, where connections are shared."""
+        """``accounts``: user and password of each tenant, where connections are shared;
+        ``fleet``: the cars, where they are not to be made from the plan."""
         self.plan = plan.checked()
-        self.fleet: CarFleet = build_fleet(
+        self.fleet = fleet or build_fleet(
             self.plan.vehicles,
             self.plan.tenants,
             self.plan.connections,
@@ -168,7 +180,7 @@ class Load:
         )
         if self.plan.shares_connections and len(accounts) < self.plan.tenants:
             raise Invalid("platform links need an account of every tenant")
-        self._address = (check_target(host), port)
+        self._address = (check_target(address[0]), address[1])
         self._accounts = list(accounts)
         self._tallies = [RawArray("d", len(TALLY)) for _ in range(self.plan.processes)]
         self._stop = RawArray("b", 1)
@@ -230,6 +242,7 @@ class Load:
             frames_per_send=plan.frames_per_send,
             rate_sends_s=share,
             real_time=0 < plan.rate <= plan.vehicles,
+            past_s=plan.past_s,
             seconds=plan.seconds,
             window=_OPEN_LOOP_WINDOW if plan.rate else 1,
             login_timeout_s=plan.login_timeout_s,

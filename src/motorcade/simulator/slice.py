@@ -36,7 +36,8 @@ _SPARE_DESCRIPTORS: Final = 100
 @dataclass(frozen=True, slots=True)
 class Slice:
     """What one process drives. ``accounts`` (user and password a tenant) where its connections are
-    platform links; ``real_time``: event times are those of the clock."""
+    platform links; ``real_time``: event times are those of the clock; ``past_s``: they lie in so
+    many seconds before now instead, and reports are re-issued ones."""
 
     host: str
     port: int
@@ -45,6 +46,7 @@ class Slice:
     frames_per_send: int
     rate_sends_s: float
     real_time: bool
+    past_s: float
     seconds: float
     window: int
     login_timeout_s: float
@@ -139,7 +141,10 @@ def _traffic(part: Slice) -> Traffic:
     fleet = part.fleet
     connections = len(fleet.starts) - 1
     now = SystemClock().now_us()
-    if part.real_time:
+    if part.past_s:
+        rounds = max(1.0, part.rate_sends_s * part.seconds / connections)
+        schedule = Schedule(now - round(part.past_s * 1e6), part.past_s * 1e6 / rounds)
+    elif part.real_time:
         step_us = 1e6 / part.rate_sends_s
         schedule = Schedule(now, step_us * connections, step_us)
     else:
@@ -147,7 +152,7 @@ def _traffic(part: Slice) -> Traffic:
         ahead_s = 60 + 1.1 * rate / len(fleet.vins) * (part.seconds or _LONGEST_S)
         step_us = 1e6 * part.frames_per_send * connections / len(fleet.vins)
         schedule = Schedule(now - round(ahead_s * 1e6), step_us)
-    return Traffic(fleet, schedule, part.frames_per_send)
+    return Traffic(fleet, schedule, part.frames_per_send, reissued=part.past_s > 0)
 
 
 def _allow_descriptors(wanted: int) -> None:

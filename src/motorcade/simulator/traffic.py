@@ -44,11 +44,19 @@ class Schedule(NamedTuple):
 class Traffic:
     """The sends of the connections of ``fleet``, whose cars speak in turn; ``close`` it."""
 
-    def __init__(self, fleet: CarFleet, schedule: Schedule, frames_per_send: int = 1) -> None:
+    def __init__(
+        self,
+        fleet: CarFleet,
+        schedule: Schedule,
+        frames_per_send: int = 1,
+        *,
+        reissued: bool = False,
+    ) -> None:
         self._fleet = fleet
         self._starts = starts = fleet.starts
         self._schedule = schedule
         self._frames_per_send = frames_per_send
+        self._reissued = reissued or frames_per_send > 1
         per_round = max(1, frames_per_send * (len(starts) - 1))
         self._rounds = min(_BLOCK_ROUNDS_MAX, max(1, _BLOCK_FRAMES // per_round))
         self._ahead = ThreadPoolExecutor(1, "encode")
@@ -126,7 +134,7 @@ class Traffic:
             self._fleet.cars.take(car).columns(times, cells=cells > 0),
             edition=layout.edition,
             items=layout.items + layout.lists if cells else layout.items,
-            reissued=many > 1,
+            reissued=self._reissued,
         )
         data = frames.buffer.tobytes()
         size = int(frames.length[0]) * many

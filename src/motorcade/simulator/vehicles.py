@@ -53,6 +53,7 @@ CELLS_MAX: Final = 120
 PROBES: Final = 16
 """Temperature probes of a battery."""
 
+_AT_HOME: Final = 0.67
 _METRES_PER_DEGREE: Final = 111_320.0
 _RANGE_M: Final = 250_000.0
 _CHARGE_S: Final = 2_400.0
@@ -101,10 +102,15 @@ class SimulatedCars:
     shift: NDArray[np.int64]
 
     @classmethod
-    def create(cls, count: int, seed: int = 1) -> SimulatedCars:
-        """``count`` cars spread over the cities; the same seed gives the same cars."""
+    def create(
+        cls, count: int, seed: int = 1, home: NDArray[np.int64] | None = None
+    ) -> SimulatedCars:
+        """``count`` cars spread over the cities; the same seed gives the same cars. Where
+        ``home`` (n) names a city, by its place in ``CITIES``, two cars of three are there."""
         rng = np.random.default_rng(seed)
         city = rng.integers(0, len(CITIES), count)
+        if home is not None:
+            city = np.where(rng.uniform(0, 1, count) < _AT_HOME, home % len(CITIES), city)
         places = np.array([(latitude, longitude) for _, latitude, longitude in CITIES])[city]
         return cls(
             latitude=places[:, 0] + rng.normal(0, 0.04, count),

@@ -1,0 +1,261 @@
+"""``motorcade demo``: the platform with simulated cars on the road, and five things to try."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import typer
+from rich.console import Console
+
+from motorcade.clock import SystemClock
+from motorcade.errors import DependencyError, NotFound
+from motorcade.node.config import Settings
+from motorcade.node.load import gateway_address, provision, show_progress
+from motorcade.node.platform import Platform, serve_until_signalled
+from motorcade.node.registry_access import open_fleet
+from motorcade.node.tries import Shown, tries
+from motorcade.node.up import say
+from motorcade.simulator.automakers import Automaker
+from motorcade.simulator.load import Load, LoadPlan, LoadReport
+
+if TYPE_CHECKING:
+    from motorcade.fleet.registry import Fleet
+
+__all__ = ["run_demo"]
+
+_KEY_NAME: Final = "demo"
+_SEED: Final = 1
+"""The same cars at every start, so that their histories go on."""
+
+_PAST_S: Final = 3_600.0
+_PAST_STEP_S: Final = 30.0
+_PAST_WITHIN_S: Final = 3.0
+"""The shown automaker's cars re-issue their last hour, a report each 30 s, within 3 s."""
+
+_FIRST_WAIT_S: Final = 60.0
+_LOOK_EVERY_S: Final = 0.25
+
+
+class _Keys(NamedTuple):
+    """Tokens made at this start."""
+
+    platform: str
+    tenant: str
+
+
+class _Outcome(NamedTuple):
+    """Reports acknowledged, and sent without an answer (a process was killed)."""
+
+    acknowledged: int
+    lost: int
+
+
+async def run_demo(
+    settings: Settings, *, vehicles: int, tenants: int, rate: float, seconds: float
+) -> None:
+    """Start the platform and the cars, print what to try, go on until Ctrl-C (or ``seconds``).
+
+    Raises what ``Platform.start`` and ``Load`` raise.
+    """
+    stopping = asyncio.Event()
+    waiting = asyncio.create_task(serve_until_signalled(stopping))
+    plan = LoadPlan(
+        vehicles=vehicles, tenants=tenants, rate=rate, seconds=0, edition="mixed", seed=_SEED
+    ).checked()
+    platform = Platform(_with_ports(settings), say)
+    began_us = SystemClock().now_us()
+    outcome: _Outcome | None = None
+    showing = asyncio.create_task(_shown(platform, plan, seconds))
+    try:
+        await asyncio.wait({showing, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        if not showing.done():
+            showing.cancel()
+        outcome = await showing
+    except asyncio.CancelledError:
+        if not stopping.is_set():
+            raise
+    finally:
+        stopping.set()
+        await asyncio.gather(waiting, return_exceptions=True)
+        say("stopping")
+        await platform.stop()
+    if outcome is not None:
+        stored = await asyncio.to_thread(_stored_since, platform.data / "history", began_us)
+        _say_goodbye(outcome, stored, platform.data)
+
+
+async def _shown(platform: Platform, plan: LoadPlan, seconds: float) -> _Outcome:
+    """Everything between start and stop; a cancelled one returns what was driven so far."""
+    started = time.monotonic()
+    await platform.start("motorcade demo")
+    say(f"the platform is ready after {time.monotonic() - started:.1f} s; cars are logging in")
+    address = gateway_address(platform.settings)
+    load = Load(plan, address)
+    async with open_fleet(platform.settings) as fleet:
+        keys = await _prepared(fleet, load.fleet.makers)
+    remembered = await _remember(plan, load, address)
+    load.start()
+    waiting = asyncio.create_task(asyncio.to_thread(load.wait))
+    try:
+        await _until_all_reported(load, waiting)
+        for line in _lines(platform, load, keys):
+            typer.echo(line)
+        with show_progress(True) as show:
+            end = time.monotonic() + (seconds or float("inf"))
+            while not waiting.done() and time.monotonic() < end:
+                await asyncio.wait({waiting}, timeout=_LOOK_EVERY_S)
+                show(load.progress())
+    except asyncio.CancelledError:
+        pass
+    finally:
+        load.stop()
+    report = await waiting
+    return _Outcome(report.acknowledged + remembered, report.lost)
+
+
+async def _prepared(fleet: Fleet, makers: Sequence[Automaker]) -> _Keys:
+    """Tenants, and fresh keys in place of an earlier demo's."""
+    tenants = await provision(fleet, makers)
+    shown = tenants[0].number
+    for key in await fleet.platform_keys():
+        if key.name == _KEY_NAME and key.revoked is None:
+            await fleet.revoke_platform_key(key.id)
+    for key in await fleet.keys(shown):
+        if key.name == _KEY_NAME and key.revoked is None:
+            await fleet.revoke_key(shown, key.id)
+    platform = await fleet.create_platform_key(_KEY_NAME)
+    tenant = await fleet.create_key(shown, "admin", _KEY_NAME)
+    return _Keys(platform.token, tenant.token)
+
+
+async def _remember(plan: LoadPlan, load: Load, address: tuple[str, int]) -> int:
+    """Have the first automaker's cars re-issue their last hour, so that there is one to ask for;
+    returns how many reports were acknowledged."""
+    cars = int((load.fleet.tenant == 0).sum())
+    frames = cars * _PAST_S / _PAST_STEP_S
+    past = LoadPlan(
+        vehicles=cars,
+        tenants=1,
+        rate=frames / _PAST_WITHIN_S,
+        seconds=_PAST_WITHIN_S,
+        past_s=_PAST_S,
+        edition=plan.edition,
+        seed=_SEED,
+    )
+    before = Load(past, address, fleet=load.fleet.part(0, cars))
+    before.start()
+    waiting = asyncio.create_task(asyncio.to_thread(before.wait))
+    try:
+        return (await asyncio.shield(waiting)).acknowledged
+    except asyncio.CancelledError:
+        before.stop()
+        await waiting
+        raise
+
+
+async def _until_all_reported(load: Load, waiting: asyncio.Task[LoadReport]) -> None:
+    """Until about every car has reported once."""
+    deadline = time.monotonic() + _FIRST_WAIT_S
+    wanted = load.plan.vehicles
+    with Console(stderr=True).status("cars are logging in") as status:
+        while not waiting.done() and time.monotonic() < deadline:
+            now = load.progress()
+            if now.acknowledged >= wanted:
+                return
+            status.update(f"{now.logged_in:,} of {wanted:,} cars are here")
+            await asyncio.wait({waiting}, timeout=_LOOK_EVERY_S)
+    if waiting.done():
+        waiting.result()
+        raise DependencyError("the cars stopped by themselves")
+    if not load.progress().acknowledged:
+        raise DependencyError(f"no report was acknowledged within {_FIRST_WAIT_S:.0f} s")
+
+
+def _lines(platform: Platform, load: Load, keys: _Keys) -> list[str]:
+    """What is printed once data flows."""
+    web = str(platform.address("api").get("http", ""))
+    plan, fleet = load.plan, load.fleet
+    shown = Shown.of(fleet, web, keys.tenant, SystemClock().now_us())
+    processes = {str(state["name"]): state["pid"] for state in platform.states()}
+    gateway = processes.get("gateway-0")
+    others = ", ".join(f"{name} {pid}" for name, pid in processes.items() if name != "gateway-0")
+    return [
+        "",
+        f"{plan.vehicles:,} cars of {plan.tenants} automakers send {plan.rate:g} reports a second.",
+        f"  documentation   {web}/docs",
+        f"  cars connect to {':'.join(map(str, gateway_address(platform.settings)))}",
+        f"  data and logs   {platform.data}",
+        f"  key of {fleet.makers[0].name}: {keys.tenant}",
+        f"  key of the platform, for all tenants: {keys.platform}",
+        "",
+        f"Five things to try, as {fleet.makers[0].name}:",
+        *tries(shown),
+        "",
+        "Kill any process: no acknowledged record is lost, and it comes back.",
+        f"   kill -9 {gateway}",
+        f"   (that is gateway-0; also {others})",
+        "",
+        "Ctrl-C ends the demo.",
+        "",
+    ]
+
+
+def _say_goodbye(outcome: _Outcome, stored: int, data: Path) -> None:
+    said = f"{outcome.acknowledged:,} reports were acknowledged"
+    if outcome.lost:
+        said += f" ({outcome.lost:,} were sent and not answered)"
+    if stored >= outcome.acknowledged:
+        say(f"{said}; all of them are stored in {data / 'history'}")
+    else:
+        say(f"{said}, and only {stored:,} are stored in {data / 'history'}: that is a fault")
+
+
+def _stored_since(history: Path, since_us: int) -> int:
+    """Reports in the tables of all tenants that came in since then, counted row by row."""
+    import polars as pl
+
+    from motorcade.history.table import table_folder, tenants_in
+
+    since = pl.lit(since_us).cast(pl.Datetime("us", "UTC"))
+    wanted = (pl.col("kind") == "report") & (pl.col("ingest_time") >= since)
+    counts: list[Any] = [
+        pl.scan_delta(table_folder(history, tenant)).filter(wanted).select(pl.len()).collect()
+        for tenant in tenants_in(history)
+    ]
+    return sum(int(count.item()) for count in counts)
+
+
+def _with_ports(settings: Settings) -> Settings:
+    """Settings whose ports are fixed, so that a process that is killed comes back at its own; where
+    a port is taken, a free one."""
+    tables = settings.plain()
+    api, gateway = tables["api"]["listen"], tables["gateway"]["gbt32960"]["listen"]
+    return settings.but(
+        {
+            "api": {"listen": _free(api, "the API")},
+            "gateway": {"gbt32960": {"listen": _free(gateway, "the gateway")}},
+        }
+    )
+
+
+def _free(listen: str, what: str) -> str:
+    host, separator, port = listen.rpartition(":")
+    if not separator or not port.isdigit():
+        raise NotFound(f"{what} listens at {listen!r}: not HOST:PORT")
+    name = host.strip("[]")
+    family = socket.AF_INET6 if ":" in name else socket.AF_INET
+    for wanted in (int(port), 0):
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((name, wanted))
+            except OSError:
+                say(f"port {wanted} is taken; {what} takes another")
+                continue
+            return f"{host}:{probe.getsockname()[1]}"
+    raise NotFound(f"{what} cannot listen at {host}")

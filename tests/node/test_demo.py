@@ -1,0 +1,128 @@
+"""``motorcade demo`` as a person meets it: what it prints is pasted, a process is killed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+pytestmark = pytest.mark.engines
+
+_VEHICLES = 120
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A running demo and what it printed until it was under way."""
+    folder = tmp_path_factory.mktemp("demo")
+    output = folder / "output"
+    command = [sys.executable, "-m", "motorcade", "demo", "--data", str(folder / "data")]
+    command += ["--vehicles", str(_VEHICLES), "--tenants", "4", "--rate", "60"]
+    command += ["--set", "api.listen=127.0.0.1:0"]
+    command += ["--set", "gateway.gbt32960.listen=127.0.0.1:0"]
+    with output.open("w") as file:
+        process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, text=True)
+    try:
+        yield process, _until(output, "Ctrl-C ends the demo", process)
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+    said = output.read_text()
+    assert process.returncode == 0, said
+    assert "all of them are stored" in said
+
+
+def _until(output: Path, text: str, process: subprocess.Popen[str]) -> str:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        said = output.read_text()
+        if text in said:
+            return said
+        time.sleep(0.1)
+    raise AssertionError(output.read_text())
+
+
+def _pasted(said: str, number: int, seconds: float = 30) -> str:
+    """What a shell prints when the command below a title is pasted."""
+    lines = said.splitlines()
+    title = next(place for place, line in enumerate(lines) if line.startswith(f"{number}. "))
+    pasted = subprocess.run(
+        ["timeout", str(seconds), "bash", "-c", lines[title + 1]],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+    )
+    assert pasted.returncode in (0, 124), pasted.stderr
+    return pasted.stdout
+
+
+def _json(text: str) -> dict[str, object]:
+    return dict(httpx.Response(200, text=text).json())
+
+
+class TestFiveThings:
+    def test_state_of_a_car(self, demo: tuple[subprocess.Popen[str], str]) -> None:
+        state = _json(_pasted(demo[1], 1))
+        assert state["vin"] in demo[1]
+        assert state["signals"]["Vehicle.Speed"]["value"] >= 0  # type: ignore[index]
+
+    def test_its_last_hour(self, demo: tuple[subprocess.Popen[str], str]) -> None:
+        header, *rows = _pasted(demo[1], 2).splitlines()
+        assert header.replace('"', "").startswith("event_time,")
+        assert "Vehicle.Speed" in header
+        assert 55 <= len(rows) <= 62
+
+    def test_cars_in_a_box(self, demo: tuple[subprocess.Popen[str], str]) -> None:
+        cars = _json(_pasted(demo[1], 3))["vehicles"]
+        assert len(cars) > 3  # type: ignore[arg-type]
+        assert all(car["signals"]["Vehicle.Speed"] > 20 for car in cars)  # type: ignore[attr-defined]
+
+    def test_live_stream(self, demo: tuple[subprocess.Popen[str], str]) -> None:
+        events = [line for line in _pasted(demo[1], 4, 6).splitlines() if line.startswith("data:")]
+        assert events
+        assert '"Vehicle.Speed"' in events[0]
+
+    def test_decode_a_frame(self, demo: tuple[subprocess.Popen[str], str]) -> None:
+        said = _pasted(demo[1], 5)
+        assert "Vehicle.Speed" in said
+        assert "reject" not in said
+
+    def test_documentation(self, demo: tuple[subprocess.Popen[str], str]) -> None:
+        found = re.search(r"documentation\s+(\S+)", demo[1])
+        assert found is not None
+        assert httpx.get(found[1], follow_redirects=True).status_code == 200
+
+
+async def test_cars_come_back_after_the_gateway_was_killed(
+    demo: tuple[subprocess.Popen[str], str],
+) -> None:
+    process, said = demo
+    found = re.search(r"kill -9 (\d+)", said)
+    car = re.search(r"curl .*Bearer (\S+)' '(\S+)/v1/vehicles/(\S+)/state", said)
+    assert found is not None
+    assert car is not None
+    key, web, vin = car.groups()
+    address = f"{web}/v1/vehicles/{vin}/state"
+    os.kill(int(found[1]), signal.SIGKILL)
+    killed = time.time()
+    deadline = time.monotonic() + 60
+    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {key}"}) as client:
+        while time.monotonic() < deadline:
+            answer = await client.get(address)
+            seen = answer.json().get("event_time", "") if answer.status_code == 200 else ""
+            if seen > time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(killed + 2)):
+                break
+            await asyncio.sleep(0.2)
+        else:
+            raise AssertionError("no car came back")
+    assert process.poll() is None
