@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -19,7 +18,6 @@ import pytest
 
 from motorcade.protocols import gbt32960
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
 from platforms import RunningPlatform, command, running_platform
 
 pytestmark = [pytest.mark.engines, pytest.mark.xdist_group("platform")]

@@ -34,6 +34,7 @@ __all__ = ["run_api", "run_gateway", "run_role", "run_worker"]
 
 _ALIVE_EVERY_S: Final = 1.0
 _METRICS_TIMEOUT_S: Final = 1.0
+_RETENTION_EVERY_S: Final = 60.0
 
 Role = Callable[[Settings, int, asyncio.Event, Callable[[dict[str, Any]], None]], Awaitable[None]]
 
@@ -135,7 +136,10 @@ async def run_worker(
         reader = TwinReader(data / "twin", log.partitions, catalogue, only=own)
         metrics = WorkerMetrics(workers)
         await _serve_metrics(stack, log, f"worker.{index}", lambda: metrics.render().decode())
-        maintenance = Maintenance(data / "history", clock, history_config)
+        retention = await _retention(stack, settings)
+        maintenance = Maintenance(
+            data / "history", clock, history_config, retention_days=retention.get
+        )
         await follow(
             workers,
             reader,
@@ -216,6 +220,30 @@ async def _connect_fleet(stack: contextlib.AsyncExitStack, settings: Settings) -
     fleet = await Fleet.connect(config, SystemClock())
     stack.push_async_callback(fleet.close)
     return fleet
+
+
+async def _retention(stack: contextlib.AsyncExitStack, settings: Settings) -> dict[int, int | None]:
+    """Days of history every tenant keeps, looked at again each minute while ``stack`` is open.
+
+    Where no registry is set the configured number holds for all.
+    """
+    days: dict[int, int | None] = {}
+    if not settings.get(FleetConfig).url:
+        return days
+    fleet = await _connect_fleet(stack, settings)
+
+    async def refresh() -> None:
+        while True:
+            try:
+                found = await fleet.gateway_settings()
+                days.update({t: its.history_retention_days for t, its in found.items()})
+            except MotorcadeError as error:
+                structlog.get_logger("worker").warning("retention unknown", detail=error.detail)
+            await asyncio.sleep(_RETENTION_EVERY_S)
+
+    task = asyncio.create_task(refresh())
+    stack.callback(task.cancel)
+    return days
 
 
 async def _serve_metrics(
