@@ -144,6 +144,7 @@ async def _a_day(folder: Path, catalogue: Catalogue, cars: int) -> list[Figure]:
         writer.add(sequence, [batch])
         if sequence % 60 == 0:
             await writer.commit()
+            clock.advance(1)
 
     async def tail(_partition: int, payload: bytes) -> bytes:
         return await writer.answer_tail(payload)

@@ -12,6 +12,7 @@ How: by ranges of vehicles, so that a merge of any size holds ``compact_rows_max
 from __future__ import annotations
 
 import math
+import threading
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from motorcade.history.ranges import vehicle_ranges
 from motorcade.history.rows import join, ordered, times
 from motorcade.history.table import Snapshot, TelemetryTable
 
-__all__ = ["Merged", "merge", "plan"]
+__all__ = ["DAY_US", "MergeStoppedError", "Merged", "merge", "plan"]
 
 DAY_US: Final = 86_400_000_000
 _MIXED: Final = -(1 << 40)
@@ -46,6 +47,10 @@ class Merged:
     files_written: int
 
 
+class MergeStoppedError(Exception):
+    """A merge was given up because the process ends; it has left nothing behind."""
+
+
 def plan(snapshot: Snapshot, now_us: int, config: Config) -> list[list[DataFile]]:
     """The groups of files worth merging, smallest first; a file is in one group at most."""
     days: dict[int, list[DataFile]] = defaultdict(list)
@@ -63,12 +68,16 @@ def plan(snapshot: Snapshot, now_us: int, config: Config) -> list[list[DataFile]
 
 
 def merge(
-    table: TelemetryTable, snapshot: Snapshot, files: Sequence[DataFile], config: Config
+    table: TelemetryTable,
+    snapshot: Snapshot,
+    files: Sequence[DataFile],
+    config: Config,
+    stop: threading.Event | None = None,
 ) -> Merged:
     """Write the rows of ``files`` anew, sorted and without doubles, and put them in their place.
 
     ``DependencyError`` where the disk fails, ``CorruptionError`` where a file is damaged; the table
-    is as before then.
+    is as before then. ``MergeStoppedError`` soon after ``stop`` is set, likewise.
     """
     cache = FileCache(len(files))
     paths = [snapshot.folder / file.name for file in files]
@@ -80,6 +89,8 @@ def merge(
             for first, last in vehicle_ranges(
                 snapshot, files, cache, _EVERYTHING, config.compact_rows_max
             ):
+                if stop is not None and stop.is_set():
+                    raise MergeStoppedError
                 span = Span(first, last, _EVERYTHING.from_us, _EVERYTHING.to_us)
                 parts = [cache.read(path, schema.names, span) for path in paths]
                 output.write(ordered(join([part for part in parts if part is not None])))

@@ -28,7 +28,7 @@ class Config(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
     """Files of similar size covering the same vehicles and day at which they are merged."""
     compact_close_after_s: float = 7200.0
     """Seconds after a day's end (UTC) when its files are merged into one sorted run."""
-    compact_rows_max: int = 250_000
+    compact_rows_max: int = 100_000
     """Rows a merge holds in memory at once (a row of 45 signals takes about 250 bytes)."""
     file_rows_max: int = 1_000_000
     """Rows of one merged file; larger days are split by vehicle."""

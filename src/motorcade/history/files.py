@@ -82,9 +82,10 @@ class FileWriter:
         self._schema = schema
         self.rows = 0
         self._sink: Any = None
+        self._writer: Any = None
         with self._guarded():
             self._sink = pa.OSFile(str(self._path), "wb")
-            self._writer: Any = pq.ParquetWriter(
+            self._writer = pq.ParquetWriter(
                 self._sink,
                 schema,
                 compression="zstd",
@@ -123,9 +124,10 @@ class FileWriter:
 
     def discard(self) -> None:
         """Give up and remove what was written."""
-        if self._sink is not None:
-            with suppress(OSError):
-                self._sink.close()
+        for part in (self._writer, self._sink):
+            if part is not None:
+                with suppress(OSError):
+                    part.close()
         self._path.unlink(missing_ok=True)
 
     @contextmanager
@@ -208,7 +210,7 @@ class _Opened:
     def __init__(self, path: Path) -> None:
         self._lock = threading.Lock()
         self._path = path
-        self._source = pa.memory_map(str(path))
+        self._source = pa.OSFile(str(path))  # mapped pages would count as our memory
         self._file: Any = pq.ParquetFile(self._source)
         self.names: Sequence[str] = self._file.schema_arrow.names
         self._have = frozenset(self.names)
@@ -224,7 +226,8 @@ class _Opened:
         wanted = [name for name in columns if name in self._have]
         with self._lock, _reading(self._path):
             if self._file is None:
-                self._file = pq.ParquetFile(pa.memory_map(str(self._path)))
+                self._source = pa.OSFile(str(self._path))
+                self._file = pq.ParquetFile(self._source)
             table = self._file.read_row_groups(groups.tolist(), wanted, use_threads=False)
         return _within(table, span)
 

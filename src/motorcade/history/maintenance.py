@@ -8,15 +8,17 @@ logs happen with every hundredth commit (``table``)."""
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from motorcade.clock import Clock
 from motorcade.errors import CorruptionError, DependencyError, MotorcadeError
-from motorcade.history.compaction import DAY_US, Merged, merge, plan
+from motorcade.history.compaction import DAY_US, Merged, MergeStoppedError, merge, plan
 from motorcade.history.config import Config
 from motorcade.history.table import TelemetryTable, tenants_in
+from motorcade.history.threads import give_memory_back
 
 __all__ = ["Maintenance"]
 
@@ -45,23 +47,36 @@ class Maintenance:
         self._retention_days = retention_days
         self._failed = failed
         self._vacuumed_s: dict[int, float] = {}
+        self._stop = threading.Event()
 
     async def run(self) -> None:
-        """Maintain for ever; end it by cancelling. A merge under way is waited for."""
-        while True:
-            await self.run_once()
-            await asyncio.sleep(self._config.compact_every_s)
+        """Maintain for ever; end it by cancelling, which gives up a merge under way."""
+        try:
+            while True:
+                await self.run_once()
+                await asyncio.sleep(self._config.compact_every_s)
+        finally:
+            self._stop.set()
 
     async def run_once(self) -> list[Merged]:
         """Look at every table once, one after the other; what was merged."""
         merged: list[Merged] = []
         for tenant in await asyncio.to_thread(tenants_in, self._directory):
             try:
-                merged += await asyncio.shield(asyncio.to_thread(self.maintain, tenant))
+                merged += await self._in_thread(tenant)
             except (DependencyError, CorruptionError) as error:
                 self._failed(tenant, error)
             await asyncio.sleep(_PAUSE_S if merged else 0)
         return merged
+
+    async def _in_thread(self, tenant: int) -> list[Merged]:
+        work = asyncio.ensure_future(asyncio.to_thread(self.maintain, tenant))
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            self._stop.set()
+            await asyncio.wait([work])
+            raise
 
     def maintain(self, tenant: int) -> list[Merged]:
         """Merge, forget and clean one tenant's table; nothing where another process does so."""
@@ -81,7 +96,12 @@ class Maintenance:
             groups = plan(snapshot, self._clock.now_us(), self._config) if snapshot else []
             if snapshot is None or not groups:
                 break
-            merged.append(merge(table, snapshot, groups[0], self._config))
+            try:
+                merged.append(merge(table, snapshot, groups[0], self._config, self._stop))
+            except MergeStoppedError:
+                break
+            finally:
+                give_memory_back()
         return merged
 
     def _forget(self, table: TelemetryTable, tenant: int) -> None:

@@ -121,7 +121,7 @@ class HistoryReader:
         if page.span.from_us >= page.span.to_us:
             return QueryResult(self._empty(paths or (), every_us), None, False)
         view = await self._views.view(tenant, page.span, paths)
-        names = paths if paths is not None else _every_path(view)
+        names = paths if paths is not None else self._every_path(view)
         loop = asyncio.get_running_loop()
         table, cursor = await loop.run_in_executor(self._executor, self._page, view, page, names)
         return QueryResult(table, cursor, view.partial)
@@ -149,7 +149,7 @@ class HistoryReader:
             snapshot = await self._views.snapshot(tenant)
             part = await loop.run_in_executor(self._executor, self._first_range, snapshot, rest)
             view = await self._views.view(tenant, part, paths)
-            names = paths if paths is not None else _every_path(view)
+            names = paths if paths is not None else self._every_path(view)
             rows = await loop.run_in_executor(self._executor, self._rows, view, part, names)
             if rows.num_rows:
                 table = self._shaped(rows, ("vehicle", *_RAW_COLUMNS), names)
@@ -160,6 +160,12 @@ class HistoryReader:
         if signals is None:
             return None
         return tuple(signal.path for signal in self._catalogue.select(signals))
+
+    def _every_path(self, view: View) -> tuple[str, ...]:
+        names = set(view.snapshot.columns.names) if view.snapshot else set()
+        if view.tail is not None:
+            names |= set(view.tail.schema.names)
+        return tuple(sorted(name for name in names if name in self._catalogue))
 
     def _first_range(self, snapshot: Snapshot | None, span: Span) -> Span:
         if snapshot is None:
@@ -252,13 +258,6 @@ def _checked(
     from_us = max(from_us, -_TIME_MAX_US) if after is None else max(from_us, after.time_us)
     span = Span(vehicle, vehicle, from_us, min(to_us, _TIME_MAX_US))
     return _Page(span, after, limit, every_us, aggregate)
-
-
-def _every_path(view: View) -> tuple[str, ...]:
-    names = set(view.snapshot.columns.names) if view.snapshot else set()
-    if view.tail is not None:
-        names |= set(view.tail.schema.names)
-    return tuple(sorted(names - set(STORED_META.names)))
 
 
 def _slices(view: View, page: _Page) -> Iterator[Span]:

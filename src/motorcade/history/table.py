@@ -185,6 +185,7 @@ class TelemetryTable:
     @contextmanager
     def locked(self, name: str = "lock", *, wait: bool = True) -> Iterator[bool]:
         """Hold a lock file beside the table; yields False where ``wait`` is off and it is held."""
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
         with (self.folder.parent / name).open("w") as handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import errno
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,6 +31,7 @@ from motorcade.history.schema import stored, with_values
 from motorcade.history.table import Covers, TelemetryTable, table_folder
 from motorcade.history.tail import Chunk, Tail, select
 from motorcade.history.tail_request import TailAnswer, TailRequest, pack_rows
+from motorcade.history.threads import give_memory_back, to_the_end
 from motorcade.limits import HISTORY_TAIL_ANSWER_BYTES_MAX
 from motorcade.signals.batch import SignalBatch
 from motorcade.signals.catalogue import Catalogue
@@ -132,7 +133,7 @@ class HistoryWriter:
             chunks = self._tail.pending()
             through = self._tail.last
             if chunks:
-                await _to_the_end(self._write, chunks, tuple(self._tail.kinds), through)
+                await to_the_end(self._write, chunks, tuple(self._tail.kinds), through)
             self._tail.committed(chunks, self._clock.monotonic_s())
             self._position = through
             self._shed()
@@ -198,6 +199,7 @@ class HistoryWriter:
                 failed = failed or error
                 if isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.ENOSPC:
                     break
+        give_memory_back()
         if failed is not None:
             raise failed
 
@@ -243,16 +245,6 @@ class HistoryWriter:
                 self._tables.popitem(last=False)
         self._tables.move_to_end(tenant)
         return table
-
-
-async def _to_the_end(call: Callable[..., None], *args: Any) -> None:
-    """Run ``call`` in a thread; when cancelled, wait for its end first: two must never overlap."""
-    running = asyncio.ensure_future(asyncio.to_thread(call, *args))
-    try:
-        await asyncio.shield(running)
-    except asyncio.CancelledError:
-        await asyncio.wait([running])
-        raise
 
 
 class _Part:
