@@ -207,8 +207,10 @@ def test_tables_that_cannot_be(table: object) -> None:
 
 
 def test_a_table_from_json() -> None:
-    table = [{"type": 128, "fields": [{"path": SPEED, "format": "u16", "scale": 0.1}]}]
+    mode = {"path": "Vehicle.Powertrain.RunningMode", "codes": {"1": "HYBRID"}}
+    table = [{"type": 128, "fields": [{"path": SPEED, "format": "u16", "scale": 0.1}, mode]}]
     assert gbt32960.settings_of(key=bytes(16), custom=table).custom[0].fields[0].path == SPEED
+    assert gbt32960.settings_of(custom=table).custom[0].fields[1].codes == {1: "HYBRID"}
     with pytest.raises(Invalid):
         gbt32960.settings_of(key=bytes(8))
 

@@ -55,7 +55,7 @@ def settings_of(*, key: bytes | None = None, custom: Any = None) -> TenantSettin
     if key is not None and len(key) != 16:
         raise Invalid(f"an AES-128 key has 16 bytes, not {len(key)}")
     try:
-        tables = msgspec.convert(custom or [], tuple[CustomTable, ...])
+        tables = msgspec.convert(custom or [], tuple[CustomTable, ...], str_keys=True)
     except msgspec.ValidationError as error:
         raise Invalid(f"the table of custom items: {error}") from error
     check_tables(plan().catalogue, tables)
