@@ -17,7 +17,6 @@ import httpx
 import pytest
 
 from motorcade.protocols import gbt32960
-
 from platforms import RunningPlatform, command, running_platform
 
 pytestmark = [pytest.mark.engines, pytest.mark.xdist_group("platform")]

@@ -26,7 +26,8 @@ _PR_SET_PDEATHSIG = 1
 _BACKOFF_S = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0)
 _STEADY_S = 30.0
 _HEALTH_EVERY_S = 2.0
-_HEALTH_STRIKES = 3
+_HEALTH_TIMEOUT_S = 5.0
+_HEALTH_STRIKES = 6
 
 
 @dataclass(slots=True)
@@ -34,7 +35,7 @@ class Child:
     """One process to keep alive.
 
     ``command`` is called at every start (an engine may choose another port); ``ready`` returns
-    whether the process serves, and is asked again every two seconds: three failures in a row after
+    whether the process serves, and is asked again every two seconds: six failures in a row after
     it was ready once restart it. ``stop_signal`` asks it to end cleanly, within ``stop_s`` seconds.
     """
 
@@ -183,7 +184,7 @@ class Supervisor:
 
 async def _ask(ready: Callable[[], Awaitable[bool]]) -> bool:
     try:
-        return await asyncio.wait_for(ready(), 2.0)
+        return await asyncio.wait_for(ready(), _HEALTH_TIMEOUT_S)
     except (OSError, TimeoutError, DependencyError):
         return False
 
