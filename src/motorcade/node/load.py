@@ -101,11 +101,11 @@ async def _accounts(
 
 
 async def _driven(load: Load, progress: bool) -> LoadReport:
-    """Run it in the background of the event loop; a cancelled task stops it and still reports."""
-    load.start()
-    waiting = asyncio.create_task(asyncio.to_thread(load.wait))
+    """Run it in the background of the event loop; a signal ends it early."""
     loop = asyncio.get_running_loop()
     with _stopped_by_signals(loop, load.stop), show_progress(progress) as show:
+        load.start()
+        waiting = asyncio.create_task(asyncio.to_thread(load.wait))
         while not waiting.done():
             await asyncio.wait({waiting}, timeout=_LOOK_EVERY_S)
             show(load.progress())
