@@ -32,8 +32,12 @@ class Visit:
     """Each vehicle's last batch row in ``order``; None where no vehicle comes twice."""
     touched: NDArray[np.int64]
     """The twin rows, each once (m)."""
+    last_stamps: NDArray[np.uint32]
+    """The stamp of each touched row's ``last`` (m)."""
     time: NDArray[np.int64]
-    """Newest event time of each touched row (m), microseconds."""
+    """Newest event time of each touched row in this batch (m), microseconds."""
+    newest: NDArray[np.int64]
+    """The same with what the twin had before (m)."""
     seen: NDArray[np.uint32]
     """Newest ingest time of each touched row (m), seconds since 2020."""
     tenant: NDArray[np.uint32]
@@ -67,20 +71,27 @@ def visit_of(batch: SignalBatch, rows: NDArray[np.int64], time: NDArray[np.int64
     seen = np.clip(ingest // 1_000_000 - EPOCH_S, 0, 2**32 - 1).astype(np.uint32)
     owner = batch.numpy("tenant")
     stamps = stamps_of(event)
-    late = bool((stamps < stamps_of(time[rows])).any())
+    held = time[rows]
+    late = bool((stamps < stamps_of(held)).any())
     order, first = _ordered(rows, stamps)
     if order is None or first is None:
-        return Visit(rows, stamps, None, None, rows, event, seen, owner, late, False)
+        newest = np.maximum(held, event)
+        return Visit(
+            rows, stamps, None, None, rows, stamps, event, newest, seen, owner, late, False
+        )
     starts = np.flatnonzero(first)
     last = order[np.append(starts[1:], len(rows)) - 1]
     owners = owner[order]
+    of_batch = np.maximum.reduceat(event[order], starts)
     return Visit(
         rows,
         stamps,
         order,
         last,
         rows[last],
-        np.maximum.reduceat(event[order], starts),
+        stamps[last],
+        of_batch,
+        np.maximum(held[last], of_batch),
         np.maximum.reduceat(seen[order], starts),
         owner[last],
         late,

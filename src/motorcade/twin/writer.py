@@ -269,7 +269,7 @@ class TwinWriter:
             if heap_live is not None and heap_live.kind.is_heap:
                 quality = qualities.get(heap_live.column.number)
                 self._store(heap_live, array, visit, quality)
-        self._time[touched] = np.maximum(self._time[touched], visit.time)
+        self._time[touched] = visit.newest
         self._seen[touched] = np.maximum(self._seen[touched], visit.seen)
         if (self._tenant[touched] != visit.tenant).any():
             self._tenant[touched] = visit.tenant
@@ -311,6 +311,8 @@ class TwinWriter:
         chosen = visit.pick(mask)
         if chosen is None:
             rows, cells = visit.rows, pack(live.kind, values, stamps)
+        elif mask is None and quality is None:
+            rows, cells = visit.touched, pack(live.kind, values[chosen], visit.last_stamps)
         else:
             rows = visit.rows[chosen]
             cells = pack(live.kind, values[chosen], stamps[chosen])
