@@ -94,6 +94,33 @@ class Contract:
 
     @QUICK
     @given(data=st.data())
+    def test_any_slicing_of_many_peers_gives_each_its_frames(self, data: st.DataObject) -> None:
+        peers = data.draw(st.integers(2, 4))
+        picks = [
+            data.draw(st.lists(st.sampled_from(self.frames), min_size=1, max_size=3))
+            for _ in range(peers)
+        ]
+        rest = [b"".join(frames) for frames in picks]
+        held = [b""] * peers
+        found: list[list[bytes]] = [[] for _ in range(peers)]
+        sizes = data.draw(st.lists(st.integers(0, 90), min_size=1, max_size=6).filter(any))
+        turn = 0
+        while any(rest):
+            chunks = []
+            for peer in range(peers):
+                size = sizes[turn % len(sizes)]
+                turn += 1 + (peer == 0 and len(sizes) % peers == 0)
+                chunks.append(held[peer] + rest[peer][:size])
+                rest[peer] = rest[peer][size:]
+            cut = self.protocol.cut(chunks)
+            assert not cut.rejects
+            for row, peer in enumerate(cut.frames.peer.tolist()):
+                found[peer].append(cut.frames.bytes_of(row))
+            held = [cut.remainder.get(peer, b"") for peer in range(peers)]
+        assert found == picks
+
+    @QUICK
+    @given(data=st.data())
     def test_doubled_and_truncated_streams(self, data: st.DataObject) -> None:
         picks = data.draw(st.lists(st.sampled_from(self.frames), min_size=1, max_size=5))
         stream = b"".join(picks)

@@ -100,7 +100,11 @@ class _Scan:
         """``at``, ``peer``, ``size`` (of the frame; -1 where its header is not complete)."""
         buffer = self.buffer
         low = (buffer == 0x23) | (buffer == 0x24)
+        last = self.ends[self.ends > self.begins] - 1
+        half = last[low[last]]
         low[:-1] &= buffer[:-1] == buffer[1:]
+        # A chunk may end between the two start bytes, whatever the next peer's chunk begins with.
+        low[half] = True
         at = np.flatnonzero(low)
         peer = np.searchsorted(self.ends, at, side="right")
         room = self.ends[peer] - at

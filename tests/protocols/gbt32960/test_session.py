@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import sys
 
-import numpy as np
-import pytest
-
 from motorcade.protocols import gbt32960
 from motorcade.protocols.gbt32960 import Session, TenantSettings, encode, events
 from motorcade.protocols.gbt32960.encode import (
-    control_unit,
     login_unit,
     logout_unit,
     platform_login_unit,
-    query_unit,
     set_unit,
 )
-from motorcade.protocols.gbt32960.times import read_time, read_times, time6, times6
+from motorcade.protocols.gbt32960.times import read_time, time6
 
 VIN = "LTEST000000000001"
 THEN = 1_761_566_522_000_000
@@ -174,14 +169,6 @@ def test_activation_is_answered_by_its_own_command() -> None:
     assert event.reply(3, NOW) == encode(0x0A, VIN, b"\x02\x03", edition=2025)
 
 
-def test_platform_commands_are_written_as_annex_b_has_them() -> None:
-    assert query_unit(THEN, [1, 9]) == time6(THEN) + b"\x02\x01\x09"
-    unit = set_unit(THEN, {0x01: 5000, 0x05: "a.b", 0x07: "1.0"})
-    assert unit == time6(THEN) + b"\x04\x01\x13\x88\x04\x03\x05a.b\x071.0\0\0"
-    assert set_unit(THEN, {2: 30}, 2025) == time6(THEN) + b"\x01\x02\x1e"
-    assert control_unit(THEN, 3) == time6(THEN) + b"\x03"
-
-
 def test_encrypted_logins_and_reports() -> None:
     frame = encode(1, VIN, login_unit(THEN, 12, "1"), settings=KEY)
     session = Session()
@@ -197,67 +184,9 @@ def test_encrypted_logins_and_reports() -> None:
     assert again.event_time == NOW
 
 
-@pytest.mark.parametrize("settings", [None, KEY])
-def test_bulk_answers_are_the_single_ones(settings: TenantSettings | None) -> None:
-    hidden = encode(2, VIN, REPORT[24:-1], settings=KEY)
-    frames = [LOGIN, REPORT, HEARTBEAT, TIME_SYNC, LOGOUT, PLATFORM_LOGIN, hidden] * 3
-    cut = gbt32960.cut(frames).frames
-    platform = np.arange(len(cut)) % 2 == 0
-    flags = np.array([1, 2, 1, 1, 0, 3, 1] * 3, np.uint8)
-    known = {} if settings is None else {0: settings}
-    built = gbt32960.answer(cut, flags, platform, NOW, known)
-    for row, frame in enumerate(frames):
-        at, size = int(built.offset[row]), int(built.length[row])
-        single = gbt32960.answer_one(frame, int(flags[row]), bool(platform[row]), NOW, settings)
-        assert built.buffer[at : at + size] == single
-        if flags[row]:
-            (one,) = [gbt32960.cut([single]).frames]
-            assert len(one) == 1
-    assert sum(built.length) == len(built.buffer)
-
-
-def test_no_answers_for_no_frames() -> None:
-    none = gbt32960.cut([]).frames
-    built = gbt32960.answer(none, np.zeros(0, np.uint8), np.zeros(0, bool), NOW)
-    assert built.buffer == b""
-
-
 def test_an_idle_session_is_small() -> None:
     session = Session()
     talk(session, LOGIN)
     session.frames_received()
     held = [getattr(session, name) for name in ("role", "identity", "sequence")]
     assert sys.getsizeof(session) + sum(map(sys.getsizeof, held)) < 300
-
-
-def test_times_of_a_century() -> None:
-    rng = np.random.default_rng(0)
-    us = rng.integers(946_684_800, 4_070_880_000, 5000) * 1_000_000
-    read, good = read_times(times6(us).ravel(), np.arange(5000) * 6)
-    assert good.all()
-    assert (read == us).all()
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        "190001000000",
-        "190d01000000",
-        "190100000000",
-        "190120000000",
-        "19021d000000",
-        "190101180000",
-    ],
-)
-def test_what_is_no_time(wrong: str) -> None:
-    assert read_time(bytes.fromhex(wrong)) is None
-
-
-def test_resync_gives_up_a_frame_that_will_not_come() -> None:
-    stalled = bytearray(REPORT)
-    stalled[22] = 0xF0
-    tail = bytes(stalled) + REPORT
-    assert len(gbt32960.cut([tail]).frames) == 0
-    cut = gbt32960.resync(tail)
-    assert [cut.frames.bytes_of(0)] == [REPORT]
-    assert not cut.remainder

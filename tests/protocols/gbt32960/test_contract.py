@@ -9,7 +9,7 @@ from contract import Contract
 
 from motorcade.protocols import gbt32960
 
-_VECTORS = Path(__file__).parent.parent / "vectors" / "gbt32960.jsonl"
+_VECTORS = Path(__file__).parents[2] / "vectors" / "gbt32960.jsonl"
 
 
 class TestGbt32960(Contract):

@@ -13,9 +13,7 @@ from motorcade.protocols.inspect import describe_stream
 
 VECTORS = [
     json.loads(line)
-    for line in (Path(__file__).parent.parent / "vectors" / "gbt32960.jsonl")
-    .read_text()
-    .splitlines()
+    for line in (Path(__file__).parents[2] / "vectors" / "gbt32960.jsonl").read_text().splitlines()
 ]
 
 
