@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -12,6 +13,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 __all__ = ["RunningPlatform", "command", "running_platform"]
 
@@ -51,6 +54,27 @@ class RunningPlatform:
             file = self.data / "postgres" / "data" / "postmaster.pid"
             return int(file.read_text().split()[0])
         return int(self.role(name)["pid"])
+
+    def running(self, name: str) -> psutil.Process | None:
+        """The process of a role or engine if it runs now, and is of this platform."""
+        try:
+            found = psutil.Process(self.pid(name))
+            return found if self._is_ours(found) else None
+        except (psutil.Error, OSError, ValueError, IndexError):
+            return None
+
+    def send(self, name: str, number: signal.Signals) -> bool:
+        """Send a role or engine a signal; false where it does not run just now."""
+        found = self.running(name)
+        if found is None:
+            return False
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found.send_signal(number)
+            return True
+        return False
+
+    def _is_ours(self, process: psutil.Process) -> bool:
+        return any(parent.pid == self.process.pid for parent in process.parents())
 
     def cli(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a `motorcade` command against this platform."""
