@@ -13,7 +13,7 @@ class Config(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
     commit_interval_s: float = 30.0
     """Seconds between commits of the tables. Between them the hot tail answers; shorter costs a
     file and about 10 ms per tenant and commit."""
-    commit_rows: int = 300_000
+    commit_rows: int = 500_000
     """Uncommitted rows at which a commit is due before its time; bounds what a restart replays."""
     tail_bytes_max: int = 256 << 20
     """Bytes of rows one partition keeps in memory. At the bound: committed rows go first, then

@@ -109,7 +109,9 @@ class TelemetryTable:
 
     def __init__(self, directory: Path, tenant: int) -> None:
         self.folder = table_folder(directory, tenant)
+        self._log = self.folder / "_delta_log"
         self._table: DeltaTable | None = None
+        self._seen_ns = 0
 
     def position(self, partition: int) -> int:
         """Log sequence through which the table holds the partition's rows; 0 before the first."""
@@ -164,10 +166,8 @@ class TelemetryTable:
                 commit_properties=_properties(covers),
                 post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=True),
             )
-            table.update_incremental()
-            log = self.folder / "_delta_log"
-            sync(log / f"{table.version():020d}.json")
-            sync(log)
+            sync(self._log / f"{table.version() + 1:020d}.json")
+            sync(self._log)
 
     def vacuum(self, after_hours: int) -> int:
         """Delete files no version within ``after_hours`` refers to, also those of a crash; how
@@ -196,25 +196,41 @@ class TelemetryTable:
 
     def _refreshed(self) -> DeltaTable | None:
         with _faults(self.folder):
+            changed_ns = self._changed_ns()
             if self._table is not None:
+                if self._current(self._table, changed_ns):
+                    return self._table
                 try:
                     self._table.update_incremental()
                 except DeltaError:
                     self._table = None  # its log was cleaned past our version: open it anew
                 else:
+                    self._seen_ns = changed_ns
                     return self._table
             try:
                 self._table = DeltaTable(self.folder)
             except TableNotFoundError:
                 return None
+            self._seen_ns = changed_ns
             return self._table
+
+    def _changed_ns(self) -> int:
+        try:
+            return self._log.stat().st_mtime_ns
+        except FileNotFoundError:
+            return 0
+
+    def _current(self, table: DeltaTable, changed_ns: int) -> bool:
+        """Whether the log is as at the last refresh: its folder has not changed and (two changes
+        may fall into one tick of the file system's clock) there is no next version."""
+        following = self._log / f"{table.version() + 1:020d}.json"
+        return changed_ns == self._seen_ns and not following.exists()
 
     def _create(self) -> DeltaTable:
         self._table = DeltaTable.create(
             self.folder, STORED_META, mode="ignore", configuration=_SETTINGS
         )
-        log = self.folder / "_delta_log"
-        sync(log)
+        sync(self._log)
         for folder in (self.folder, self.folder.parent, self.folder.parent.parent):
             sync(folder)
         return self._table
