@@ -35,6 +35,10 @@ _CONNECTIONS_MAX: Final = 25_000
 """Connections to one address: Linux gives one address some 28,000 ports to call from."""
 
 _SECONDS_MAX: Final = 86_400.0
+_PLATFORM_LOGIN_S: Final = 0.3
+"""Time allowed for a platform's login on top: checking a password is made to be slow, and one
+after the other."""
+
 _PAST_S_MAX: Final = 7 * 86_400.0
 _RATE_MAX: Final = 2_000_000.0
 _FRAMES_PER_SEND_MAX: Final = 100
@@ -245,7 +249,8 @@ class Load:
             past_s=plan.past_s,
             seconds=plan.seconds,
             window=_OPEN_LOOP_WINDOW if plan.rate else 1,
-            login_timeout_s=plan.login_timeout_s,
+            login_timeout_s=plan.login_timeout_s
+            + (_PLATFORM_LOGIN_S * plan.connections if plan.shares_connections else 0),
         )
 
     def _merged(self, parts: Sequence[tuple[dict[str, Any], NDArray[np.float64]]]) -> LoadReport:
