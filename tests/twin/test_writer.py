@@ -14,6 +14,7 @@ from motorcade.errors import Conflict, CorruptionError
 from motorcade.limits import TWIN_FUTURE_S_MAX, TWIN_ROWS_MAX
 from motorcade.signals.batch import Quality
 from motorcade.signals.catalogue import Catalogue
+from motorcade.twin.config import Config
 from motorcade.twin.layout import Head
 from motorcade.twin.reader import State, TwinReader
 from motorcade.twin.writer import TwinWriter
@@ -242,3 +243,7 @@ def test_checkpoint(tmp_path: Path, writer: TwinWriter, make: Any, catalogue: Ca
     (writer.directory / "checkpoint.json").write_text("{")
     with pytest.raises(CorruptionError, match="unreadable"):
         writer.position  # noqa: B018
+
+
+def test_settings_let_the_state_be_live_within_a_tenth_of_a_second() -> None:
+    assert Config().coalesce_ms <= 25

@@ -36,6 +36,8 @@ _DUE_EVERY_S: Final = 0.25
 _RETRY_FIRST_S: Final = 0.5
 _RETRY_MAX_S: Final = 30.0
 _FULL_PAUSE_S: Final = 0.1
+_BEHIND: Final = 16
+"""Records waiting in the log beyond which there is nothing to gather: they are here already."""
 
 
 class History(Protocol):
@@ -97,8 +99,9 @@ class PartitionWorker:
                 began = time.monotonic()
                 records = await consumer.take(self.config.apply_records_max)
                 await self._take(records)
-                rest = self.config.coalesce_ms / 1000 - (time.monotonic() - began)
-                await asyncio.sleep(max(rest, 0))
+                if records[-1].pending <= _BEHIND:
+                    rest = self.config.coalesce_ms / 1000 - (time.monotonic() - began)
+                    await asyncio.sleep(max(rest, 0))
 
     async def commit_when_due(self) -> None:
         """Commit whenever the history says so, for ever; waits longer after each failure."""
