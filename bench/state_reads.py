@@ -1,4 +1,5 @@
-"""State reads over HTTP: how many a second one API process answers, and how fast, while cars report.
+"""State reads over HTTP: how many a second one API process answers, and how fast, while cars
+report.
 
 Real PostgreSQL, NATS and twin files. One process serves, one writes 10,000 rows a second of 30
 signals into the twin, this one asks for states of random vehicles over kept-alive connections.
@@ -80,7 +81,7 @@ def run(quick: bool = False) -> list[Figure]:
         Figure(
             name="state read p50 at 1,000/s", value=float(np.percentile(latencies, 50)), unit="ms"
         ),
-        Figure(name="processor time per state read", value=used / (rate * seconds) * 1e6, unit="us"),
+        Figure(name="processor time per read", value=used / (rate * seconds) * 1e6, unit="us"),
         Figure(name="API process resident memory", value=memory, unit="MiB"),
     ]  # fmt: skip
 
@@ -209,7 +210,8 @@ def _batch(
 
 
 class _Asker(asyncio.Protocol):
-    """One kept-alive connection: a request at a time, its latency on arrival of the whole answer."""
+    """One kept-alive connection: a request at a time, its latency on arrival of the whole
+    answer."""
 
     def __init__(self) -> None:
         self.latencies: list[float] = []
@@ -295,7 +297,7 @@ async def _steady(port: int, key: str, vins: list[str], seconds: float) -> np.nd
 
 
 async def _finished(askers: list[_Asker]) -> None:
-    while not all(asker.free for asker in askers):
+    while not all(asker.free for asker in askers):  # noqa: ASYNC110
         await asyncio.sleep(0.005)
     for asker in askers:
         asker.transport.close()

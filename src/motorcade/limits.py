@@ -38,6 +38,9 @@ API_JSON_BODY_BYTES_MAX: Final = 1 << 20
 API_REQUEST_TIMEOUT_S: Final = 30.0
 """One request that is not a stream. Longer means an engine hangs. At the bound: 503, work cancelled."""
 
+API_STOP_S: Final = 5.0
+"""How long a stopping server lets answers finish. At the bound: the connections are dropped."""
+
 API_IMPORT_TIMEOUT_S: Final = 120.0
 """One vehicle import; a million vehicles take up to a minute on two cores. At the bound: 503, and
 nothing is imported, because an import is one transaction."""
@@ -57,6 +60,12 @@ API_VIN_CACHE_S: Final = 60.0
 
 API_UNKNOWN_VIN_CACHE_S: Final = 1.0
 """How long a VIN that nobody knows stays unknown: a vehicle registered now is found a second later."""
+
+API_FLOATS_CACHED_MAX: Final = 65_536
+"""Shortened decimals one process remembers, 10 MB when full."""
+
+API_TIMES_CACHED_MAX: Final = 16_384
+"""Moments written as ISO 8601 one process remembers."""
 
 API_PAGE_ROWS_DEFAULT: Final = 100
 """Rows of a page where the caller names no ``limit``."""
@@ -169,10 +178,14 @@ TWIN_HEAP_UNITS_MAX: Final = (1 << 32) - 1
 """16-byte units of one partition's heap, 64 GiB: what a cell's four bytes can address. At the
 bound: lists and strings that need new room read as null; all else goes on."""
 
-TWIN_READ_WAIT_S_MAX: Final = 0.05
-"""How long a reader waits for a row that is being written. Writing takes some milliseconds, so
-beyond this the writer has died mid-write; its restart mends the row. At the bound:
-DependencyError."""
+TWIN_SPIN_S_MAX: Final = 0.05
+"""How long a reader that cannot wait otherwise blocks for a row that is being written, some
+milliseconds as a rule. At the bound: DependencyError."""
+
+TWIN_READ_WAIT_S_MAX: Final = 2.0
+"""How long a reader waits for a row that is being written. Far longer than writing takes, so that a
+worker the kernel has set aside is waited for; one that has died in it mends the row when it is back.
+At the bound: DependencyError."""
 
 TWIN_SELECT_CHUNK_ROWS: Final = 1 << 18
 """Rows a selection looks at in one go: a few MB of scratch, whatever the fleet's size."""

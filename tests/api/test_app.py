@@ -1,4 +1,5 @@
-"""The application as a whole: every route declares who may call it, and sits where its module says."""
+"""The application as a whole: every route declares who may call it, and sits where its module
+says."""
 
 from __future__ import annotations
 
@@ -6,15 +7,23 @@ import re
 
 import pytest
 from litestar.routes import HTTPRoute, WebSocketRoute
-from api.world import World
 
+from api.world import World
 from motorcade.api import v1
 from motorcade.api.app import build, route_modules
 from motorcade.api.auth import PUBLIC, ROLES
 
 pytestmark = [pytest.mark.engines, pytest.mark.asyncio(loop_scope="session")]
 
-OPEN = {"/", "/docs", "/docs/{path:str}", "/docs/openapi.json", "/openapi.json", "/metrics", "/v1/health"}
+OPEN = {
+    "/",
+    "/docs",
+    "/docs/{path:str}",
+    "/docs/openapi.json",
+    "/openapi.json",
+    "/metrics",
+    "/v1/health",
+}
 
 
 async def test_every_route_declares_its_role(world: World) -> None:
@@ -107,5 +116,3 @@ def _context(world: World) -> object:
         hub=Hub(services.log, vins, services.catalogue, services.config, meters),
         meters=meters,
     )
-
-

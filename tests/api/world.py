@@ -11,9 +11,9 @@ from typing import Any
 import httpx
 import numpy as np
 import pyarrow as pa
+
 from engines import start_postgres
 from engines_nats import Nats
-
 from motorcade.api.app import build
 from motorcade.api.config import Config
 from motorcade.api.openapi import finished
@@ -49,7 +49,8 @@ def vin(tenant: str, number: int) -> str:
 
 
 class World:
-    """``await start(tmp)``; then ``tokens[tenant][role]``, ``client``, ``report``; ``await stop()``."""
+    """``await start(tmp)``; then ``tokens[tenant][role]``, ``client``, ``report``; ``await
+    stop()``."""
 
     def __init__(self) -> None:
         self.clock = SystemClock()
@@ -115,7 +116,9 @@ class World:
         """The OpenAPI document."""
         return finished(build(self.services))
 
-    async def get(self, whose: str, path: str, role: str = "reader", **query: Any) -> httpx.Response:
+    async def get(
+        self, whose: str, path: str, role: str = "reader", **query: Any
+    ) -> httpx.Response:
         """A GET with a tenant's key."""
         return await self.client.get(path, params=query, headers=self.headers(whose, role))
 
@@ -134,13 +137,21 @@ class World:
         for partition in range(PARTITIONS):
             mine = np.flatnonzero(numbers % PARTITIONS == partition)
             if len(mine):
-                batch = self._batch(self.tenants[tenant], numbers[mine], at, invalid, signals, mine)
+                batch = self._batch(
+                    tenant=self.tenants[tenant],
+                    numbers=numbers[mine],
+                    at=at,
+                    invalid=invalid,
+                    signals=signals,
+                    rows=mine,
+                )
                 sequence = await self.log.append(partition, [batch])
                 self.twins[partition].apply([batch])
                 self.histories[partition].add(sequence, [batch])
 
     def _batch(
         self,
+        *,
         tenant: int,
         numbers: Any,
         at: int,

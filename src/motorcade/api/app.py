@@ -7,6 +7,7 @@ import pkgutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from types import ModuleType
+from typing import Final
 
 from litestar import Litestar
 from litestar.handlers import BaseRouteHandler
@@ -24,7 +25,10 @@ from motorcade.api.problems import HANDLERS
 from motorcade.api.services import Services
 from motorcade.api.vins import Vins
 
-__all__ = ["build", "route_modules"]
+__all__ = ["HUB", "build", "route_modules"]
+
+HUB: Final = "hub"
+"""Where the application's state keeps its ``Hub``, for whoever serves it and has to end it."""
 
 
 def build(services: Services) -> Litestar:
@@ -58,6 +62,7 @@ def build(services: Services) -> Litestar:
         debug=False,
         pdb_on_exception=False,
     )
+    app.state[HUB] = context.hub
     app.asgi_handler = HotState(app.asgi_handler, context)
     return app
 

@@ -1,9 +1,8 @@
 """Who is calling and what they may do: Bearer keys to principals, and the guard of every route.
 
-Roles: ``reader`` < ``operator`` < ``admin`` of one tenant, and ``platform`` over all tenants. A route
-names the least role it needs (``**needs("operator")``); a route that names none is answered to nobody.
-``platform`` acts for a tenant by naming it: ``?tenant=``.
-"""
+Roles: ``reader`` < ``operator`` < ``admin`` of one tenant, and ``platform`` over all tenants. A
+route names the least role it needs (``**needs("operator")``); a route that names none is answered
+to nobody. ``platform`` acts for a tenant by naming it: ``?tenant=``."""
 
 from __future__ import annotations
 
@@ -65,7 +64,8 @@ class Access:
     async def guard(
         self, connection: ASGIConnection[Any, Any, Any, Any], route: BaseRouteHandler
     ) -> None:
-        """Let the caller through or raise; the principal is left in ``connection.scope['auth']``."""
+        """Let the caller through or raise; the principal is left in
+        ``connection.scope['auth']``."""
         role = route.opt.get("role")
         if role == PUBLIC:
             return

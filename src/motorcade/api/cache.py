@@ -13,7 +13,8 @@ V = TypeVar("V")
 
 
 class Cache(Generic[K, V]):
-    """At most ``entries_max`` entries, each valid for ``lifetime_s`` of the caller's monotonic time."""
+    """At most ``entries_max`` entries, each valid for ``lifetime_s`` of the caller's monotonic
+    time."""
 
     __slots__ = ("_entries", "entries_max", "lifetime_s")
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from http import HTTPStatus
 from typing import Any
 
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
+from motorcade import limits
 from motorcade.api.metrics import Meters
 from motorcade.clock import Clock
 
@@ -38,6 +40,8 @@ class Gate:
                 nonlocal status
                 if message["type"] == "http.response.start":
                     status = message["status"]
+                    if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+                        await _drain(receive)
                 await send(message)
 
             try:
@@ -49,3 +53,14 @@ class Gate:
                     self._meters.request(template, method, status, took)
 
         return gated
+
+
+async def _drain(receive: Receive) -> None:
+    """Take in what a refused body still sends, to a bound: a client that is cut off while it writes
+    sees a broken connection instead of the answer."""
+    left = limits.API_BODY_BYTES_MAX
+    while left > 0:
+        message = await receive()
+        if message["type"] != "http.request" or not message.get("more_body"):
+            return
+        left -= len(message.get("body", b""))

@@ -1,9 +1,8 @@
 """The short way to one vehicle's state, around the framework, for the plain request that most are.
 
 A ``GET /v1/vehicles/{vin}/state`` without a query, of a tenant's key, for a vehicle whose number is
-remembered, is answered here; everything else, every doubt and every failure goes the long way, which
-decides alone what is refused. Both ways write the same bytes (``tests/api/test_hot.py``).
-"""
+remembered, is answered here; everything else, every doubt and every failure goes the long way,
+which decides alone what is refused. Both ways write the same bytes (``tests/api/test_hot.py``)."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """Live events: one reading of the log per process, filtered for every subscriber.
 
-In: records of the telemetry log. Out: encoded events in the subscribers' queues. The log is read only
-while somebody subscribes; a batch is decoded once, each distinct filter is computed once over its
-columns, and only the rows that pass are rendered. The tenant is the first filter, and never optional.
-"""
+In: records of the telemetry log. Out: encoded events in the subscribers' queues. The log is read
+only while somebody subscribes; a batch is decoded once, each distinct filter is computed once over
+its columns, and only the rows that pass are rendered. The tenant is the first filter, and never
+optional."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from motorcade.api.metrics import Meters
 from motorcade.api.parameters import Box
 from motorcade.api.subscribers import Events, Subscriber, encode_events
 from motorcade.api.vins import Vins
-from motorcade.errors import CapacityError, MotorcadeError
+from motorcade.errors import CapacityError, DependencyError, MotorcadeError
 from motorcade.log.log import Log
 from motorcade.signals.batch import SignalBatch
 from motorcade.signals.catalogue import Catalogue
@@ -74,14 +74,20 @@ class Hub:
         self._meters = meters
         self._channels: dict[Filter, _Channel] = {}
         self._of_tenant: dict[int, int] = {}
-        self._readers: list[asyncio.Task[None]] = []
+        self._readers: set[asyncio.Task[None]] = set()
+        self._endings: set[asyncio.Task[None]] = set()
+        self._run = 0
         self._starting = asyncio.Lock()
+        self._closed = False
 
     async def subscribe(self, wanted: Filter, predicate: Predicate | None) -> Subscriber:
         """A queue that gets every event acknowledged from now on that ``wanted`` lets through.
 
-        Raises ``CapacityError`` where the process or the tenant has its most subscribers.
+        Raises ``CapacityError`` where the process or the tenant has its most subscribers,
+        ``DependencyError`` where the process is stopping.
         """
+        if self._closed:
+            raise DependencyError("This server is stopping; connect again.")
         here = sum(self._of_tenant.values())
         own = self._of_tenant.get(wanted.tenant, 0)
         if here >= self._config.streams_max or own >= self._config.streams_per_tenant_max:
@@ -118,12 +124,13 @@ class Hub:
 
     async def close(self) -> None:
         """End every stream and the reading of the log."""
-        readers = list(self._readers)
+        self._closed = True
         for channel in list(self._channels.values()):
             for subscriber in list(channel.subscribers):
                 self.unsubscribe(channel.wanted, subscriber)
         self._stop()
-        await asyncio.gather(*readers, return_exceptions=True)
+        while self._endings:
+            await asyncio.wait(self._endings)
 
     async def _start(self) -> None:
         async with self._starting:
@@ -131,29 +138,41 @@ class Hub:
                 return
             partitions = range(self._log.partitions)
             after = await asyncio.gather(*(self._log.last_sequence(p) for p in partitions))
-            self._readers = [
-                asyncio.create_task(self._read(partition, sequence), name=f"hub-{partition}")
+            if not self._channels:
+                return
+            self._run += 1
+            self._readers = {
+                asyncio.create_task(self._read(self._run, partition, sequence))
                 for partition, sequence in zip(partitions, after, strict=True)
-            ]
+            }
 
     def _stop(self) -> None:
-        for reader in self._readers:
-            reader.cancel()
-        self._readers = []
+        """End the readers, whatever they wait for, without waiting here."""
+        readers, self._readers = self._readers, set()
+        self._run += 1
+        if readers:
+            ending = asyncio.create_task(_end(readers))
+            self._endings.add(ending)
+            ending.add_done_callback(self._endings.discard)
 
-    async def _read(self, partition: int, after: int) -> None:
-        """Read one partition for ever; an engine that goes away is asked again."""
-        while True:
+    async def _read(self, run: int, partition: int, after: int) -> None:
+        """Read one partition until this run is over; an engine that goes away is asked again."""
+        while run == self._run:
             try:
                 async with self._log.consume(partition, after) as records:
                     async for record in records:
+                        if run != self._run:
+                            return
                         after = record.sequence
                         if record.gap:
                             self._miss(record.gap)
                         await self._hand_out(record.batches)
-            except MotorcadeError as error:
+            except Exception as error:
+                # Whatever it was must not leave subscribers in silence: they are told of a loss.
+                self._miss(1)
+                reason = error.detail if isinstance(error, MotorcadeError) else repr(error)
                 log = structlog.get_logger("motorcade.api")
-                log.warning("stream reader starts again", partition=partition, reason=error.detail)
+                log.warning("stream reader starts again", partition=partition, reason=reason)
             await asyncio.sleep(_RETRY_S)
 
     async def _hand_out(self, batches: Iterable[SignalBatch]) -> None:
@@ -209,6 +228,15 @@ class Hub:
     def _shown(self, path: str, column: pa.Array) -> list[Any]:
         signal = self._catalogue.get(path)
         return plain_column(column) if signal is None else shown_column(signal, column)
+
+
+async def _end(readers: set[asyncio.Task[None]]) -> None:
+    """Cancel until they are over: on Python 3.11 ``wait_for``, which the NATS client uses, can
+    swallow a cancellation that comes together with what it waits for."""
+    while readers:
+        for reader in readers:
+            reader.cancel()
+        _, readers = await asyncio.wait(readers, timeout=_RETRY_S)
 
 
 def _passing(

@@ -1,8 +1,7 @@
 """What the API counts of itself, and the joining of every role's figures under ``/metrics``.
 
-Figures without a ``tenant`` label are for anybody who may reach the port; figures that name a tenant
-are shown to platform keys alone.
-"""
+Figures without a ``tenant`` label are for anybody who may reach the port; figures that name a
+tenant are shown to platform keys alone."""
 
 from __future__ import annotations
 

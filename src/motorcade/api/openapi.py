@@ -10,7 +10,6 @@ from litestar import Litestar, Router
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig, ResponseSpec
 from litestar.openapi.spec import Components, License, SecurityScheme, Tag
-
 from litestar.routes import HTTPRoute
 from litestar.types import Method
 
@@ -34,8 +33,8 @@ TAGS: Final[Mapping[str, str]] = {
 _DESCRIPTION: Final = (
     "Connected vehicles: their state, their history, their stream. Send an API key as "
     "`Authorization: Bearer KEY`. A key belongs to one tenant and never sees another's data; a "
-    "platform key names the tenant it acts for with `?tenant=NAME`. Times are ISO 8601 in UTC; signals "
-    "are named by their COVESA VSS paths and given in the catalogue's units. Errors are "
+    "platform key names the tenant it acts for with `?tenant=NAME`. Times are ISO 8601 in UTC; "
+    "signals are named by their COVESA VSS paths and given in the catalogue's units. Errors are "
     "`application/problem+json` (RFC 9457)."
 )
 _FAILURES: Final[Mapping[int, str]] = {

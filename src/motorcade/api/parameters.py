@@ -1,8 +1,7 @@
 """Query parameters: instants, durations, boxes, signal lists, limits and cursors, read and checked.
 
-Every reader takes the field's name and its text and raises ``Invalid`` naming the field, so that the
-answer says which parameter to mend.
-"""
+Every reader takes the field's name and its text and raises ``Invalid`` naming the field, so that
+the answer says which parameter to mend."""
 
 from __future__ import annotations
 
@@ -70,7 +69,8 @@ Signals = Annotated[
 Bbox = Annotated[
     str | None,
     QueryParameter(
-        description="`west,south,east,north` in degrees; west above east crosses the 180th meridian.",
+        description="`west,south,east,north` in degrees; west above east crosses"
+        " the 180th meridian.",
         examples=[Example(value="120.9,30.9,121.9,31.5")],
     ),
 ]
@@ -119,10 +119,7 @@ def instant(field: str, text: str | None, now_us: int) -> int | None:
         return now_us
     if text.startswith("-") and _DURATION.fullmatch(text[1:]):
         return max(0, now_us - _duration_us(field, text[1:]))
-    if _NUMBER.fullmatch(text):
-        moment = _epoch_us(float(text))
-    else:
-        moment = _iso_us(field, text)
+    moment = _epoch_us(float(text)) if _NUMBER.fullmatch(text) else _iso_us(field, text)
     if not 0 <= moment <= _TIME_MAX_US:
         refuse(field, "must lie between 1970 and 2100")
     return moment
@@ -153,7 +150,8 @@ def box(field: str, text: str | None) -> Box | None:
 
 
 def signals(field: str, text: str | None, catalogue: Catalogue) -> list[str] | None:
-    """Signal paths, comma-separated; ``Branch.*`` means every signal below. ``None`` where not asked."""
+    """Signal paths, comma-separated; ``Branch.*`` means every signal below. ``None`` where not
+    asked."""
     if text is None:
         return None
     patterns = [part.strip() for part in _bounded(field, text).split(",") if part.strip()]

@@ -37,7 +37,8 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def problem(error: Exception, instance: str) -> tuple[dict[str, Any], dict[str, str]]:
-    """The members and the response headers for ``error``; an unknown error tells nothing of itself."""
+    """The members and the response headers for ``error``; an unknown error tells nothing of
+    itself."""
     headers: dict[str, str] = {}
     facts: Mapping[str, Any] = {}
     if isinstance(error, MotorcadeError):

@@ -1,8 +1,8 @@
 """Tables as answers: JSON rows, CSV and Arrow streams, chosen by the ``Accept`` header.
 
-In: Arrow tables whose first columns name the row (``vin``, ``event_time`` …) and whose other columns
-are signals by path. Out: bytes, a piece at a time, so that a large answer is never held twice.
-"""
+In: Arrow tables whose first columns name the row (``vin``, ``event_time`` …) and whose other
+columns are signals by path. Out: bytes, a piece at a time, so that a large answer is never held
+twice."""
 
 from __future__ import annotations
 
@@ -37,7 +37,8 @@ class NotAcceptable(CallerError):
 
 
 def choose(accept: str | None, offered: Sequence[str] = (JSON, CSV, ARROW)) -> str:
-    """The representation of ``offered`` that the ``Accept`` header prefers (RFC 9110 section 12.5.1).
+    """The representation of ``offered`` that the ``Accept`` header prefers (RFC 9110 section
+    12.5.1).
 
     No header, ``*/*`` and ``application/*`` mean the first. Raises ``NotAcceptable``.
     """
@@ -54,8 +55,8 @@ def choose(accept: str | None, offered: Sequence[str] = (JSON, CSV, ARROW)) -> s
 
 
 def objects(table: pa.Table, named: Sequence[str]) -> list[dict[str, Any]]:
-    """One object a row: the ``named`` columns as they are, every other column that is not null under
-    ``signals``."""
+    """One object a row: the ``named`` columns as they are, every other column that is not null
+    under ``signals``."""
     heads = {name: plain_column(table.column(name)) for name in named}
     paths = [name for name in table.column_names if name not in heads]
     columns = [plain_column(table.column(path)) for path in paths]
@@ -79,8 +80,8 @@ def answer(
     members: dict[str, Any],
     next_cursor: str | None,
 ) -> Response[Any]:
-    """``table`` as ``kind``; the next page's cursor is in the JSON body as ``next``, and in the header
-    ``Next-Cursor`` for the other kinds."""
+    """``table`` as ``kind``; the next page's cursor is in the JSON body as ``next``, and in the
+    header ``Next-Cursor`` for the other kinds."""
     headers = {"Vary": "Accept"}
     if next_cursor is not None:
         headers["Next-Cursor"] = next_cursor

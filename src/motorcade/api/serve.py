@@ -1,8 +1,7 @@
 """Serving: the application on Granian inside this process's own event loop.
 
-Granian accepts and parses in a thread of its own (Rust); Python runs in the loop that also holds the
-NATS and PostgreSQL connections. Several processes share the port (``SO_REUSEPORT``).
-"""
+Granian accepts and parses in a thread of its own (Rust); Python runs in the loop that also holds
+the NATS and PostgreSQL connections. Several processes share the port (``SO_REUSEPORT``)."""
 
 from __future__ import annotations
 
@@ -17,8 +16,9 @@ from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
 from motorcade import limits
-from motorcade.api.app import build
+from motorcade.api.app import HUB, build
 from motorcade.api.config import Config
+from motorcade.api.hub import Hub
 from motorcade.api.services import Services
 from motorcade.errors import DependencyError, Invalid
 
@@ -35,8 +35,10 @@ class ApiServer:
         self.host, self.port = split_listen(services.config.listen)
         if self.port == 0:
             self.port = _free_port(self.host)
+        app = build(services)
+        self._hub: Hub = app.state[HUB]
         self._server = Server(
-            build(services),
+            app,
             address=self.host,
             port=self.port,
             interface=Interfaces.ASGI,
@@ -57,7 +59,8 @@ class ApiServer:
         return f"{scheme}://{host}:{self.port}"
 
     async def start(self) -> None:
-        """Return when requests are answered; raises ``DependencyError`` where the port cannot be had."""
+        """Return when requests are answered; raises ``DependencyError`` where the port cannot be
+        had."""
         self._task = asyncio.create_task(self._server.serve(), name="api-server")
         while not await _accepts(self.host, self.port):
             if self._task.done():
@@ -68,12 +71,16 @@ class ApiServer:
         structlog.get_logger("motorcade.api").info("api listens", address=self.address)
 
     async def stop(self) -> None:
-        """Finish what is being answered, end the streams, close the port."""
-        if self._task is None:
+        """End the streams, finish what is being answered (a little while), close the port."""
+        task, self._task = self._task, None
+        if task is None:
             return
+        await self._hub.close()
         self._server.stop()  # type: ignore[no-untyped-call]
-        await asyncio.gather(self._task, return_exceptions=True)
-        self._task = None
+        # A peer that does not read what it is sent would hold the server up for ever.
+        await asyncio.wait({task}, timeout=limits.API_STOP_S)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
     async def wait(self) -> None:
         """Wait until the server ends, which without ``stop`` it does only when it fails."""

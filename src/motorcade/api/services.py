@@ -1,8 +1,8 @@
 """What the API needs of the rooms below, as Protocols, and the bundle that ``node/`` passes in.
 
 The real classes are ``fleet.registry.Fleet``, ``log.log.Log``, ``twin.reader.TwinReader`` and
-``history.reader.HistoryReader``; an API on another host than the twin gets a client of the same shape.
-"""
+``history.reader.HistoryReader``; an API on another host than the twin gets a client of the same
+shape."""
 
 from __future__ import annotations
 
@@ -54,6 +54,7 @@ class HistoryService(Protocol):
         self,
         tenant: int,
         vehicle: int,
+        *,
         signals: Sequence[str] | None = None,
         from_us: int = ...,
         to_us: int = ...,
@@ -81,4 +82,5 @@ class Services:
     metrics: Callable[[], Awaitable[str]] | None = None
     """Figures of the other roles, in Prometheus' text format."""
     health: Mapping[str, Callable[[], Awaitable[object]]] = field(default_factory=dict)
-    """More probes by engine name, beside ``postgresql``, ``nats`` and ``twin``; raising is unwell."""
+    """More probes by engine name, beside ``postgresql``, ``nats`` and ``twin``; raising is
+    unwell."""

@@ -74,7 +74,8 @@ class Subscriber:
         self._wake.set()
 
     async def take(self, wait_s: float) -> tuple[int, list[bytes]]:
-        """Missed count and events waiting, oldest first; ``(0, [])`` after ``wait_s`` of silence."""
+        """Missed count and events waiting, oldest first; ``(0, [])`` after ``wait_s`` of
+        silence."""
         if not self._wake.is_set():
             try:
                 async with asyncio.timeout(wait_s):

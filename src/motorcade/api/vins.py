@@ -1,8 +1,7 @@
 """VINs to vehicle numbers and back, remembered, and asked for together.
 
-A number is never given to a second vehicle, and the twin and the history ask for the tenant again, so
-a remembered number can at worst show a vehicle its tenant has removed a minute ago.
-"""
+A number is never given to a second vehicle, and the twin and the history ask for the tenant again,
+so a remembered number can at worst show a vehicle its tenant has removed a minute ago."""
 
 from __future__ import annotations
 
@@ -29,8 +28,8 @@ class _Asked:
 
 
 class Vins:
-    """The VINs one process has met lately. One query a tenant runs at a time; what is asked meanwhile
-    shares the next."""
+    """The VINs one process has met lately. One query a tenant runs at a time; what is asked
+    meanwhile shares the next."""
 
     def __init__(self, fleet: Fleet, clock: Clock) -> None:
         self._fleet = fleet

@@ -6,6 +6,7 @@ import io
 
 import pyarrow as pa
 import pytest
+
 from api.world import LATITUDE, SPEED, World, vin
 
 pytestmark = [pytest.mark.engines, pytest.mark.asyncio(loop_scope="session")]
@@ -34,7 +35,9 @@ async def test_pages_lead_on(world: World) -> None:
 async def test_csv_and_arrow(world: World) -> None:
     headers = world.headers("alpha")
     answer = await world.client.get("/v1/state", headers={**headers, "Accept": "text/csv"})
-    assert answer.text.splitlines()[0].startswith('"vin","event_time"') or answer.text.startswith("vin,event_time")
+    assert answer.text.splitlines()[0].startswith('"vin","event_time"') or answer.text.startswith(
+        "vin,event_time"
+    )
     assert len(answer.text.splitlines()) == 6
     kind = "application/vnd.apache.arrow.stream"
     answer = await world.client.get("/v1/state", headers={**headers, "Accept": kind})

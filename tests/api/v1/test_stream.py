@@ -1,4 +1,5 @@
-"""Live events over HTTP and WebSocket: whose they are, which pass, and what a slow reader is told."""
+"""Live events over HTTP and WebSocket: whose they are, which pass, and what a slow reader is
+told."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 import websockets
+
 from api.world import LATITUDE, LONGITUDE, SPEED, World, vin
 
 pytestmark = [pytest.mark.engines, pytest.mark.asyncio(loop_scope="session")]
@@ -132,7 +134,7 @@ async def test_the_log_is_read_only_while_somebody_listens(world: World) -> None
     async with asyncio.timeout(20):
         async with listening(world, "alpha"):
             assert _streams(await _metrics(world)) >= 1
-        while _streams(await _metrics(world)) > 0:
+        while _streams(await _metrics(world)) > 0:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
 
 

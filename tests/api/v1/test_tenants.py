@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from api.world import World
 
 pytestmark = [pytest.mark.engines, pytest.mark.asyncio(loop_scope="session")]

@@ -1,7 +1,7 @@
 """The documentation page: the OpenAPI document as one HTML page that works without a network.
 
-In: the document as plain objects. Out: HTML whose style and script stand in it; the content security
-policy lets nothing else in. The script only searches, and tries the ``GET`` addresses out.
+In: the document as plain objects. Out: HTML whose style and script stand in it; the content
+security policy lets nothing else in. The script only searches, and tries the ``GET`` addresses out.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ def _policy(kind: str, text: str) -> str:
 POLICY: Final = "; ".join(
     ["default-src 'none'", _policy("style", STYLE), _policy("script", SCRIPT), "connect-src 'self'"]
 )
-"""Content-Security-Policy of the page: its own style and script by hash, requests to this server."""
+"""Content-Security-Policy of the page: its own style and script by hash, requests to this
+server."""
 
 _VERBS: Final = ("get", "post", "patch", "put", "delete")
 _STREAMED: Final = "text/event-stream"
@@ -73,10 +74,12 @@ def render(document: Mapping[str, Any]) -> str:
     )
 
 
-_FIRST_STEPS: Final = """<h4>First steps</h4><pre><code>export KEY=…            # motorcade key create --tenant NAME --role reader
+_FIRST_STEPS: Final = """<h4>First steps</h4><pre><code>\
+# motorcade key create --tenant NAME --role reader
+export KEY=… HOST=…
 curl -H "Authorization: Bearer $KEY" "$HOST/v1/vehicles?limit=5"
 curl -H "Authorization: Bearer $KEY" "$HOST/v1/state?where=Vehicle.Speed%20>%2080&amp;limit=10"
-curl -N -H "Authorization: Bearer $KEY" -H "Accept: text/event-stream" "$HOST/v1/stream"</code></pre>"""
+curl -N -H "Authorization: Bearer $KEY" "$HOST/v1/stream"</code></pre>"""
 
 _Operation = tuple[str, str, Mapping[str, Any]]
 
@@ -135,7 +138,7 @@ def _parameters(parameters: Sequence[Mapping[str, Any]]) -> str:
         f"<dt>{escape(item['name'])} <i>{escape(_type(item.get('schema', {})))}"
         f"{'' if item['in'] == 'query' else ', in the ' + escape(item['in'])}</i>"
         f"{' <b>required</b>' if item.get('required') else ''}</dt>"
-        f"<dd>{_inline(item.get('description') or item.get('schema', {}).get('description', ''))}</dd>"
+        f"<dd>{_inline(item.get('description', ''))}</dd>"
         for item in parameters
     )
     return f"<dl>{rows}</dl>"
@@ -215,13 +218,15 @@ def _attempt(
 def _errors() -> str:
     rows = "".join(
         f'<tr id="{escape(kind.code)}"><td><code>{escape(kind.code)}</code></td>'
-        f"<td>{kind.status}</td><td>{escape(kind.title)}. {escape((kind.__doc__ or '').strip())}</td></tr>"
+        f"<td>{kind.status}</td><td>{escape(kind.title)}. "
+        f"{escape((kind.__doc__ or '').strip())}</td></tr>"
         for kind in _error_kinds(errors.MotorcadeError)
     )
     return (
-        '<h2 id="errors">Errors</h2><p class="lead">Every failure is an <code>application/problem+json'
-        "</code> object (RFC 9457) with <code>type</code>, <code>title</code>, <code>status</code>, "
-        "<code>detail</code>, <code>instance</code> and one of these codes.</p>"
+        '<h2 id="errors">Errors</h2><p class="lead">Every failure is an '
+        "<code>application/problem+json</code> object (RFC 9457) with <code>type</code>, "
+        "<code>title</code>, <code>status</code>, <code>detail</code>, "
+        "<code>instance</code> and one of these codes.</p>"
         f"<table><tr><th>code</th><th>status</th><th>meaning</th></tr>{rows}</table>"
     )
 

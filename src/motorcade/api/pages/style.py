@@ -10,7 +10,8 @@ STYLE: Final = """
 :root{--ink:#16202b;--soft:#5b6875;--line:#e2e7ec;--paper:#fff;--panel:#f6f8fa;--code:#0f1a26;
 --code-ink:#dbe6f0;--accent:#0b6e6e;--get:#0b6e6e;--post:#8a5a00;--patch:#5b3fb0;--delete:#b3261e;
 color-scheme:light dark}
-@media (prefers-color-scheme:dark){:root{--ink:#e6edf3;--soft:#9aa7b4;--line:#2a3541;--paper:#0f161d;
+@media (prefers-color-scheme:dark){:root{--ink:#e6edf3;--soft:#9aa7b4;--line:#2a3541;
+--paper:#0f161d;
 --panel:#161f28;--code:#0a1016;--code-ink:#dbe6f0;--accent:#4cc4be;--get:#4cc4be;--post:#e0ae4c;
 --patch:#b09bf5;--delete:#ff8a80}}
 *{box-sizing:border-box}html{scroll-behavior:smooth;scroll-padding-top:1rem}
@@ -32,8 +33,10 @@ border-radius:6px;background:var(--paper);color:inherit}
 main{padding:2.5rem clamp(1rem,4vw,4rem) 6rem;max-width:78rem}
 main>h2{margin:3.5rem 0 .2rem;font-size:1.5rem;letter-spacing:-.015em;padding-top:1.5rem;
 border-top:1px solid var(--line)}
-main>h2:first-of-type{border:0;margin-top:0;padding-top:0}.lead{color:var(--soft);margin:.2rem 0 1rem}
-article{display:grid;grid-template-columns:minmax(0,1fr) minmax(0,26rem);gap:0 2.5rem;padding:1.8rem 0;
+main>h2:first-of-type{border:0;margin-top:0;padding-top:0}.lead{color:var(--soft);
+margin:.2rem 0 1rem}
+article{display:grid;grid-template-columns:minmax(0,1fr) minmax(0,26rem);gap:0 2.5rem;
+padding:1.8rem 0;
 border-top:1px solid var(--line)}
 article h3{margin:0 0 .2rem;font-size:1.08rem}article>div{min-width:0}
 .path{font:600 .9rem ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;margin:.1rem 0 .7rem;
@@ -44,18 +47,21 @@ color:var(--soft)}
 .role{display:inline-block;font-size:.74rem;color:var(--soft);border:1px solid var(--line);
 border-radius:99px;padding:0 .6rem;margin-left:.4rem;vertical-align:.1em;font-weight:400}
 p{margin:.5rem 0}dl{margin:1rem 0 0}dt{font:.85rem ui-monospace,Menlo,Consolas,monospace;
-padding-top:.55rem;border-top:1px solid var(--line)}dt i{font:italic .8rem system-ui;color:var(--soft)}
+padding-top:.55rem;border-top:1px solid var(--line)}dt i{font:italic .8rem system-ui;
+color:var(--soft)}
 dt b{color:var(--delete);font:600 .72rem system-ui}
 dd{margin:0 0 .5rem;color:var(--soft);font-size:.9rem}
 h4{margin:1.1rem 0 .3rem;font-size:.72rem;text-transform:uppercase;letter-spacing:.06em;
 color:var(--soft)}
-pre{margin:0 0 .8rem;padding:.9rem 1rem;border-radius:8px;background:var(--code);color:var(--code-ink);
+pre{margin:0 0 .8rem;padding:.9rem 1rem;border-radius:8px;background:var(--code);
+color:var(--code-ink);
 font:.8rem/1.55 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;overflow:auto;max-height:24rem;
 white-space:pre}
 code{font:.875em ui-monospace,Menlo,Consolas,monospace;background:var(--panel);padding:.08em .3em;
 border-radius:4px}pre code{background:none;padding:0}
 table{border-collapse:collapse;width:100%;font-size:.9rem}th,td{text-align:left;vertical-align:top;
-padding:.45rem .8rem .45rem 0;border-bottom:1px solid var(--line)}th{color:var(--soft);font-weight:600}
+padding:.45rem .8rem .45rem 0;border-bottom:1px solid var(--line)}th{color:var(--soft);
+font-weight:600}
 :target{background:color-mix(in srgb,var(--accent) 14%,transparent)}
 details summary{cursor:pointer;color:var(--accent);font-size:.9rem}
 form{display:grid;gap:.4rem;margin:.5rem 0}form input{margin:0}form label{font-size:.8rem}
@@ -96,8 +102,8 @@ for (const form of document.querySelectorAll('form[data-path]')) {
       const answer = await fetch(address, {headers});
       let text = await answer.text();
       try { text = JSON.stringify(JSON.parse(text), null, 2); } catch { /* not JSON: as it came */ }
-      out.textContent = 'GET ' + address + '\\n' + answer.status + ' ' + answer.statusText + '\\n\\n'
-        + (text.length > 20000 ? text.slice(0, 20000) + '\\n… cut here' : text);
+      out.textContent = 'GET ' + address + '\\n' + answer.status + ' ' + answer.statusText
+        + '\\n\\n' + (text.length > 20000 ? text.slice(0, 20000) + '\\n… cut here' : text);
     } catch (error) { out.textContent = String(error); }
   });
 }

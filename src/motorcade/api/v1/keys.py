@@ -90,11 +90,11 @@ def routes(context: Context) -> list[BaseRouteHandler]:
         ),
     )
     async def create_key(request: Request[Any, Any, Any], data: JSONBody[NewKey]) -> NewKeyView:
-        """A key for a person or a program. Keep the token: it is stored as a hash and not shown again.
+        """A key for a person or a program. Keep the token: it is stored as a hash and not shown
+        again.
 
-        An admin makes keys of its own tenant. A platform key names the `tenant`, or asks for the role
-        `platform`.
-        """
+        An admin makes keys of its own tenant. A platform key names the `tenant`, or asks for the
+        role `platform`."""
         principal: Principal = request.auth
         if data.role == "platform":
             context.access.demand(principal, "platform")
@@ -143,11 +143,13 @@ def routes(context: Context) -> list[BaseRouteHandler]:
     )
     async def revoke_key(
         request: Request[Any, Any, Any],
-        key_id: Annotated[str, PathParameter(description="The key's id: the part that may be shown.")],
+        key_id: Annotated[
+            str, PathParameter(description="The key's id: the part that may be shown.")
+        ],
         tenant: TenantName = None,
     ) -> None:
-        """The key works nowhere two seconds from now. A platform key that names no tenant revokes keys of
-        the platform itself."""
+        """The key works nowhere two seconds from now. A platform key that names no tenant revokes
+        keys of the platform itself."""
         principal: Principal = request.auth
         if "\0" in key_id:
             raise NotFound("There is no such key.")

@@ -74,12 +74,14 @@ def routes(context: Context) -> list[BaseRouteHandler]:
     )
     async def list_quarantine(
         request: Request[Any, Any, Any],
-        limit: Annotated[int, QueryParameter(ge=1, le=_ROWS_MAX, description="Pieces of a page.")] = 100,
+        limit: Annotated[
+            int, QueryParameter(ge=1, le=_ROWS_MAX, description="Pieces of a page.")
+        ] = 100,
         cursor: Cursor = None,
         tenant: TenantName = None,
     ) -> Quarantine:
-        """Frames of the tenant's vehicles that broke their standard: code, reason, bytes as hex. A platform
-        key that names no tenant sees all, and what came from nobody known."""
+        """Frames of the tenant's vehicles that broke their standard: code, reason, bytes as hex. A
+        platform key that names no tenant sees all, and what came from nobody known."""
         number = None
         if request.auth.tenant is not None or tenant is not None:
             number = (await context.access.tenant(request.auth, tenant)).number

@@ -67,10 +67,12 @@ def routes(context: Context) -> list[BaseRouteHandler]:
                 max_length=200, description="Words that must all occur: `motor temperature`."
             ),
         ] = "",
-        limit: Annotated[int, QueryParameter(ge=1, le=_ROWS_MAX, description="How many to list.")] = 100,
+        limit: Annotated[
+            int, QueryParameter(ge=1, le=_ROWS_MAX, description="How many to list.")
+        ] = 100,
     ) -> SignalList:
-        """The COVESA VSS catalogue with our overlay: path, type, unit, words of an enumeration, and which
-        protocols report it."""
+        """The COVESA VSS catalogue with our overlay: path, type, unit, words of an enumeration, and
+        which protocols report it."""
         found = listed(services.catalogue, services.protocols, search)
         rows = limited("limit", limit, 100, _ROWS_MAX)
         return SignalList(signals=found[:rows], found=len(found))

@@ -85,16 +85,19 @@ def routes(context: Context) -> list[BaseRouteHandler]:
     )
     async def get_fleet_state(
         request: Request[Any, Any, Any],
+        *,
         bbox: Bbox = None,
         where: Where = None,
         signals: Signals = None,
         limit: Annotated[
-            int, QueryParameter(ge=1, le=limits.API_PAGE_ROWS_MAX, description="Vehicles of a page.")
+            int,
+            QueryParameter(ge=1, le=limits.API_PAGE_ROWS_MAX, description="Vehicles of a page."),
         ] = limits.API_PAGE_ROWS_DEFAULT,
         cursor: Cursor = None,
         tenant: TenantName = None,
     ) -> Response[Any]:
-        """The tenant's vehicles in a box on the map, or for which a predicate holds, or both, or all.
+        """The tenant's vehicles in a box on the map, or for which a predicate holds, or both, or
+        all.
 
         Without `signals` an answer has position, speed and what the predicate reads.
         """

@@ -47,8 +47,8 @@ Vins = Annotated[
     str | None,
     QueryParameter(
         name="vin",
-        description=f"Only these vehicles: VINs separated by commas, {limits.API_STREAM_VINS_MAX} at"
-        " most.",
+        description="Only these vehicles: VINs separated by commas,"
+        f" {limits.API_STREAM_VINS_MAX} at most.",
     ),
 ]
 
@@ -82,6 +82,7 @@ def routes(context: Context) -> list[BaseRouteHandler]:
     )
     async def stream(
         request: Request[Any, Any, Any],
+        *,
         bbox: Bbox = None,
         where: Where = None,
         signals: Signals = None,
@@ -91,12 +92,13 @@ def routes(context: Context) -> list[BaseRouteHandler]:
         """Every record of the tenant's vehicles from now on, right after its acknowledgement, as
         server-sent events; or over a WebSocket on the same address, one JSON object a message.
 
-        `: ready` says that nothing is missed from here on. A filter looks at the record itself: `where
-        Vehicle.Speed > 80` chooses records that report such a speed. Who reads too slowly is told so: `event:
-        missed` with how many, and goes on with the newest.
-        """
+        `: ready` says that nothing is missed from here on. A filter looks at the record itself:
+        `where Vehicle.Speed > 80` chooses records that report such a speed. Who reads too slowly is
+        told so: `event: missed` with how many, and goes on with the newest."""
         render.choose(request.headers.get("accept"), (EVENT_STREAM,))
-        wanted, chooses = await _filter(context, request.auth, bbox, where, signals, vins, tenant)
+        wanted, chooses = await _filter(
+            context, request.auth, bbox=bbox, where=where, signals=signals, vins=vins, tenant=tenant
+        )
         subscriber = await context.hub.subscribe(wanted, chooses)
         return Stream(
             _sent_events(context, wanted, subscriber, heartbeat_s),
@@ -107,6 +109,7 @@ def routes(context: Context) -> list[BaseRouteHandler]:
     @websocket("/v1/stream", opt={"role": "reader"})
     async def stream_socket(
         socket: WebSocket[Any, Any, Any],
+        *,
         bbox: Bbox = None,
         where: Where = None,
         signals: Signals = None,
@@ -116,7 +119,15 @@ def routes(context: Context) -> list[BaseRouteHandler]:
         """The same over a WebSocket."""
         principal: Principal = socket.scope["auth"]
         try:
-            wanted, chooses = await _filter(context, principal, bbox, where, signals, vins, tenant)
+            wanted, chooses = await _filter(
+                context,
+                principal,
+                bbox=bbox,
+                where=where,
+                signals=signals,
+                vins=vins,
+                tenant=tenant,
+            )
             subscriber = await context.hub.subscribe(wanted, chooses)
         except MotorcadeError as error:
             raise HTTPException(error.detail, status_code=error.status) from error
@@ -132,6 +143,7 @@ def routes(context: Context) -> list[BaseRouteHandler]:
 async def _filter(
     context: Context,
     principal: Principal,
+    *,
     bbox: str | None,
     where: str | None,
     signals: str | None,

@@ -75,7 +75,8 @@ def routes(context: Context) -> list[BaseRouteHandler]:
         ),
     )
     async def create_tenant(data: JSONBody[NewTenant]) -> TenantView:
-        """Make room for an automaker. Its vehicles, its keys and its history are its own from here on."""
+        """Make room for an automaker. Its vehicles, its keys and its history are its own from here
+        on."""
         return _view(await fleet.create_tenant(data.name, data.settings))
 
     @get(
@@ -108,7 +109,7 @@ def routes(context: Context) -> list[BaseRouteHandler]:
     )
     async def get_tenant(request: Request[Any, Any, Any], name: Name) -> TenantView:
         """One tenant's settings: its own for an admin, any for the platform."""
-        return _view(await fleet.tenant((await _own(context, request, name))))
+        return _view(await fleet.tenant(await _own(context, request, name)))
 
     @patch(
         "/v1/tenants/{name:str}",
@@ -122,9 +123,7 @@ def routes(context: Context) -> list[BaseRouteHandler]:
             fails=(400, 401, 403, 404, 409, 413, 503),
             bodies={
                 "application/json": {
-                    "schema": {
-                        "$ref": "#/components/schemas/TenantSettings"
-                    },
+                    "schema": {"$ref": "#/components/schemas/TenantSettings"},
                     "example": {"auto_register_wmi": ["LNS", "LNT"]},
                 }
             },
@@ -153,7 +152,8 @@ async def _own(context: Context, request: Request[Any, Any, Any], name: str) -> 
 
 
 def _merged(before: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """``changes`` laid over ``before``, objects key by key (RFC 7396, without its removal by null)."""
+    """``changes`` laid over ``before``, objects key by key (RFC 7396, without its removal by
+    null)."""
     merged = dict(before)
     for name, value in changes.items():
         inner = merged.get(name)

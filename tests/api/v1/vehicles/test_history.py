@@ -7,6 +7,7 @@ import io
 
 import pyarrow as pa
 import pytest
+
 from api.world import SPEED, World, vin
 
 pytestmark = [pytest.mark.engines, pytest.mark.asyncio(loop_scope="session")]
@@ -74,5 +75,7 @@ async def test_what_is_wrong_is_named(world: World) -> None:
         answer = await world.get("alpha", path(), **query)
         assert answer.status_code == 400, query
         assert answer.json()["errors"][0]["field"] == field
-    answer = await world.client.get(path(), headers={**world.headers("alpha"), "Accept": "image/png"})
+    answer = await world.client.get(
+        path(), headers={**world.headers("alpha"), "Accept": "image/png"}
+    )
     assert answer.status_code == 406

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from api.world import SOC, SPEED, World, vin
 
 pytestmark = [pytest.mark.engines, pytest.mark.asyncio(loop_scope="session")]
@@ -25,11 +26,16 @@ async def test_state_of_some_signals_and_of_a_branch(world: World) -> None:
     one = await world.get("alpha", path, signals=SPEED)
     assert list(one.json()["signals"]) == [SPEED]
     branch = await world.get("alpha", path, signals="Vehicle.CurrentLocation.*")
-    assert {name.rsplit(".", 1)[1] for name in branch.json()["signals"]} == {"Latitude", "Longitude"}
+    assert {name.rsplit(".", 1)[1] for name in branch.json()["signals"]} == {
+        "Latitude",
+        "Longitude",
+    }
 
 
 async def test_a_signal_that_is_none_is_named(world: World) -> None:
-    answer = await world.get("alpha", f"/v1/vehicles/{vin('alpha', 1)}/state", signals="Vehicle.Sped")
+    answer = await world.get(
+        "alpha", f"/v1/vehicles/{vin('alpha', 1)}/state", signals="Vehicle.Sped"
+    )
     assert answer.status_code == 400
     assert answer.json()["errors"][0]["field"] == "signals"
     assert "Vehicle.Speed" in answer.json()["detail"]

@@ -45,7 +45,7 @@ Moment = Annotated[
     str | None,
     QueryParameter(
         name="from",
-        description="From when, inclusive: ISO 8601 in UTC, seconds since 1970, or `-1h` before now."
+        description="From when, inclusive: ISO 8601, seconds since 1970, or `-1h` before now."
         " A day before `to` where left out.",
         examples=[Example(value="-1h")],
     ),
@@ -61,7 +61,7 @@ End = Annotated[
 Every = Annotated[
     str | None,
     QueryParameter(
-        description="Down-sample to one row per so long: `10s`, `5m`, `1h`, `1d`. Raw where left out.",
+        description="Down-sample to a row per so long: `10s`, `5m`, `1h`. Raw where left out.",
         examples=[Example(value="5m")],
     ),
 ]
@@ -114,6 +114,7 @@ def routes(context: Context) -> list[BaseRouteHandler]:
     )
     async def get_history(
         request: Request[Any, Any, Any],
+        *,
         vin: Vin,
         signals: Signals = None,
         from_: Moment = None,
@@ -145,13 +146,15 @@ def routes(context: Context) -> list[BaseRouteHandler]:
         result = await services.history.query(
             whose.number,
             number,
-            paths,
-            since,
-            until,
-            duration("every", every),
-            aggregate,
-            limited("limit", limit, limits.API_HISTORY_ROWS_DEFAULT, limits.API_HISTORY_ROWS_MAX),
-            cursor,
+            signals=paths,
+            from_us=since,
+            to_us=until,
+            every_us=duration("every", every),
+            aggregate=aggregate,
+            limit=limited(
+                "limit", limit, limits.API_HISTORY_ROWS_DEFAULT, limits.API_HISTORY_ROWS_MAX
+            ),
+            cursor=cursor,
         )
         return render.answer(
             kind,

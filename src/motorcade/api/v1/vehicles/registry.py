@@ -94,9 +94,8 @@ def routes(context: Context) -> list[BaseRouteHandler]:
     async def add_vehicles(request: Request[Any, Any, Any], tenant: TenantName = None) -> Imported:
         """One vehicle, a list, or a CSV with a header line; hundreds of thousands at once.
 
-        All or nothing: where a line is wrong (no VIN, a wrong check digit, registered already), `errors`
-        says which and why, and none is registered.
-        """
+        All or nothing: where a line is wrong (no VIN, a wrong check digit, registered already),
+        `errors` says which and why, and none is registered."""
         whose = await access.tenant(request.auth, tenant)
         report = await _import(context, whose.number, request)
         context.vins.forget_unknown()
@@ -118,6 +117,7 @@ def routes(context: Context) -> list[BaseRouteHandler]:
     )
     async def list_vehicles(
         request: Request[Any, Any, Any],
+        *,
         tenant: TenantName = None,
         search: Annotated[
             str, QueryParameter(max_length=64, description="Text anywhere in VIN, plate or model.")
@@ -125,12 +125,15 @@ def routes(context: Context) -> list[BaseRouteHandler]:
         vin_prefix: Annotated[
             str, QueryParameter(max_length=17, description="How the VIN begins.")
         ] = "",
-        model: Annotated[str, QueryParameter(max_length=64, description="The model, exactly.")] = "",
+        model: Annotated[
+            str, QueryParameter(max_length=64, description="The model, exactly.")
+        ] = "",
         label: Annotated[
             str, QueryParameter(max_length=64, description="One of the labels, exactly.")
         ] = "",
         limit: Annotated[
-            int, QueryParameter(ge=1, le=limits.API_PAGE_ROWS_MAX, description="Vehicles of a page.")
+            int,
+            QueryParameter(ge=1, le=limits.API_PAGE_ROWS_MAX, description="Vehicles of a page."),
         ] = limits.API_PAGE_ROWS_DEFAULT,
         cursor: Cursor = None,
     ) -> VehicleList:
@@ -178,8 +181,8 @@ def routes(context: Context) -> list[BaseRouteHandler]:
     async def remove_vehicle(
         request: Request[Any, Any, Any], vin: Vin, tenant: TenantName = None
     ) -> None:
-        """The vehicle is refused at its next login. Its history stays for as long as the tenant keeps it,
-        but no longer answers to the VIN."""
+        """The vehicle is refused at its next login. Its history stays for as long as the tenant
+        keeps it, but no longer answers to the VIN."""
         whose = await access.tenant(request.auth, tenant)
         await context.vins.number(whose.number, vin)
         context.vins.forget(whose.number, vin)

@@ -11,7 +11,8 @@ from litestar.handlers import BaseRouteHandler
 from motorcade.api import render
 from motorcade.api.context import Context
 from motorcade.api.openapi import route
-from motorcade.api.parameters import Signals, TenantName, Vin, signals as signal_paths
+from motorcade.api.parameters import Signals, TenantName, Vin
+from motorcade.api.parameters import signals as signal_paths
 from motorcade.api.states import encoded
 from motorcade.errors import NotFound
 
@@ -32,8 +33,8 @@ _EXAMPLE = {
 
 
 class Signal(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
-    """The last word on one signal. ``value`` is null where the vehicle said it is invalid or abnormal,
-    and ``quality`` then says which."""
+    """The last word on one signal. ``value`` is null where the vehicle said it is invalid or
+    abnormal, and ``quality`` then says which."""
 
     value: Any
     time: str
@@ -71,8 +72,8 @@ def routes(context: Context) -> list[BaseRouteHandler]:
         signals: Signals = None,
         tenant: TenantName = None,
     ) -> Response[bytes]:
-        """What the vehicle last said, signal by signal, each with the time it said so. Current within 100
-        ms of the acknowledgement the vehicle gets."""
+        """What the vehicle last said, signal by signal, each with the time it said so. Current
+        within 100 ms of the acknowledgement the vehicle gets."""
         whose = await access.tenant(request.auth, tenant)
         paths = signal_paths("signals", signals, services.catalogue)
         number = vins.known(whose.number, vin)

@@ -1,0 +1,82 @@
+"""The server: where it listens, how it stops, and two of them on one port."""
+
+from __future__ import annotations
+
+import asyncio
+
+import httpx
+import msgspec
+import pytest
+
+from api.world import World
+from motorcade.api.config import Config
+from motorcade.api.serve import ApiServer, split_listen
+from motorcade.errors import Invalid
+
+pytestmark = [pytest.mark.engines, pytest.mark.asyncio(loop_scope="session")]
+
+
+def another(world: World, listen: str) -> ApiServer:
+    services = world.services
+    config = msgspec.structs.replace(services.config, listen=listen)
+    return ApiServer(type(services)(**{**_fields(services), "config": config}))
+
+
+def _fields(services: object) -> dict[str, object]:
+    return {name: getattr(services, name) for name in services.__slots__}  # type: ignore[attr-defined]
+
+
+async def test_open_streams_do_not_hold_it_up(world: World) -> None:
+    server = another(world, "127.0.0.1:0")
+    await server.start()
+    address = f"{server.address}/v1/stream"
+    async with (
+        asyncio.timeout(15),
+        httpx.AsyncClient() as client,
+        client.stream("GET", address, headers=world.headers("alpha")) as answer,
+    ):
+        lines = answer.aiter_lines()
+        assert await anext(lines) == ": ready"
+        await server.stop()
+        rest = [line async for line in lines]
+        assert all(line in ("", ": here") for line in rest)
+    async with httpx.AsyncClient() as client:
+        with pytest.raises(httpx.ConnectError):
+            await client.get(f"{server.address}/v1/health")
+
+
+async def test_a_reader_that_does_not_read_does_not_hold_it_up(world: World) -> None:
+    server = another(world, "127.0.0.1:0")
+    await server.start()
+    reader, writer = await asyncio.open_connection(server.host, server.port, limit=1024)
+    key = world.headers("alpha")["Authorization"]
+    writer.write(f"GET /v1/stream HTTP/1.1\r\nHost: x\r\nAuthorization: {key}\r\n\r\n".encode())
+    try:
+        async with asyncio.timeout(15):
+            await reader.readuntil(b": ready\n\n")
+            await server.stop()
+    finally:
+        writer.close()
+
+
+async def test_processes_share_a_port(world: World) -> None:
+    """``SO_REUSEPORT``: a second server on the same address is welcome."""
+    second = another(world, f"127.0.0.1:{world.server.port}")
+    await second.start()
+    try:
+        async with httpx.AsyncClient() as client:
+            answer = await client.get(f"{second.address}/v1/health")
+        assert answer.status_code == 200
+    finally:
+        await second.stop()
+    assert (await world.client.get("/v1/health")).status_code == 200
+
+
+async def test_addresses() -> None:
+    assert split_listen("0.0.0.0:8000") == ("0.0.0.0", 8000)
+    assert split_listen("[::]:80") == ("::", 80)
+    assert split_listen(":8000") == ("0.0.0.0", 8000)
+    for wrong in ("8000", "host:", "host:port", "host:70000"):
+        with pytest.raises(Invalid):
+            split_listen(wrong)
+    assert Config().listen == "127.0.0.1:8000"
