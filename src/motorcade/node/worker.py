@@ -1,7 +1,7 @@
 """The worker role: keeps twin and history of its partitions, and answers for them.
 
 In: the log's records, in order. Out: twin files, Delta tables, the checkpoint, answers to readers
-of other processes. Effects come before the checkpoint and may be repeated; nothing is done by halves.
+of other processes. Effects come before the checkpoint and may be repeated; nothing is half done.
 """
 
 from __future__ import annotations
