@@ -109,3 +109,15 @@ async def test_no_secret_is_stored(fleet: Fleet, config: Config) -> None:
         stored += repr(connection.execute("SELECT * FROM platform_accounts").fetchall())
     assert made.token[16:] not in stored
     assert "hunter2" not in stored
+
+
+async def test_a_proven_password_is_believed_until_it_changes(fleet: Fleet) -> None:
+    tenant = await fleet.create_tenant("many-links")
+    await fleet.create_platform_account(tenant.number, "links", "secret")
+    for _ in range(3):
+        assert await fleet.platform_login("links", "secret") == tenant.number
+    assert await fleet.platform_login("links", "wrong") is None
+    await fleet.remove_platform_account(tenant.number, "links")
+    await fleet.create_platform_account(tenant.number, "links", "other")
+    assert await fleet.platform_login("links", "secret") is None
+    assert await fleet.platform_login("links", "other") == tenant.number

@@ -12,7 +12,7 @@ import asyncio
 from motorcade.clock import Clock
 from motorcade.fleet.cache import Believed
 from motorcade.fleet.importing import Importing
-from motorcade.fleet.keys import Keys
+from motorcade.fleet.keys import PASSWORD_PROVEN_S, Keys
 from motorcade.fleet.logins import Logins
 from motorcade.fleet.migrate import migrate
 from motorcade.fleet.store import Config, Store
@@ -33,6 +33,7 @@ class Fleet(Tenants, Vehicles, Importing, Keys, Logins):
         self._numbers = Believed(clock, ttl_s, BELIEVED_ENTRIES_MAX)
         self._vins = Believed(clock, ttl_s, BELIEVED_ENTRIES_MAX)
         self._principals = Believed(clock, ttl_s, BELIEVED_ENTRIES_MAX)
+        self._proven = Believed(clock, PASSWORD_PROVEN_S, BELIEVED_ENTRIES_MAX)
         self._claims = Believed(clock, ttl_s, 1)
         self._hashing = asyncio.Semaphore(1)
 

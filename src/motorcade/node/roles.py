@@ -138,7 +138,11 @@ async def run_worker(
         await _serve_metrics(stack, log, f"worker.{index}", lambda: metrics.render().decode())
         retention = await _retention(stack, settings)
         maintenance = Maintenance(
-            data / "history", clock, history_config, retention_days=retention.get
+            data / "history",
+            clock,
+            history_config,
+            retention_days=retention.get,
+            failed=_tell_unmaintained,
         )
         await follow(
             workers,
@@ -244,6 +248,10 @@ async def _retention(stack: contextlib.AsyncExitStack, settings: Settings) -> di
     task = asyncio.create_task(refresh())
     stack.callback(task.cancel)
     return days
+
+
+def _tell_unmaintained(tenant: int, error: MotorcadeError) -> None:
+    structlog.get_logger("worker").error("not maintained", tenant=tenant, detail=error.detail)
 
 
 async def _serve_metrics(

@@ -16,8 +16,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import structlog
-
 from motorcade.errors import DependencyError
 
 __all__ = ["Child", "Supervisor"]
@@ -59,7 +57,6 @@ class Supervisor:
     def __init__(self, announce: Callable[[str], None]) -> None:
         self._children: list[Child] = []
         self._announce = announce
-        self._log = structlog.get_logger("supervisor")
         self._stopping = asyncio.Event()
         self._keepers: list[asyncio.Task[None]] = []
 
@@ -141,7 +138,6 @@ class Supervisor:
             pause = _BACKOFF_S[min(failures, len(_BACKOFF_S)) - 1] if failures else 0.0
             child.restarts += 1
             self._announce(f"{child.name} {reason}; restarting" + _after(pause))
-            self._log.warning("restart", child=child.name, reason=reason, pause_s=pause)
             await asyncio.sleep(pause)
             await self._end(child)
             try:

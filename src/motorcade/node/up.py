@@ -47,8 +47,8 @@ def where(platform: Platform) -> list[str]:
         f"  logs       {platform.data / 'logs'}",
         f"  API        {web}   (documentation at {web}/docs)",
     ]
-    for name, address in platform.address("gateway").get("listeners", {}).items():
-        lines.append(f"  {name:10} {address}")
+    for name, addresses in platform.address("gateway").get("listeners", {}).items():
+        lines.append(f"  {name:10} {', '.join(addresses)}")
     return lines
 
 
