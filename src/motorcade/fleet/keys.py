@@ -72,7 +72,9 @@ class Keys(Part):
     """The registry's methods about credentials."""
 
     _clock: Clock
-    _principals: Believed[bytes, Principal | None]
+    _principals: Believed[bytes, Principal]
+    _strangers: Believed[bytes, bool]
+    """Unknown tokens, apart: a guesser must not push good keys out."""
     _proven: Believed[bytes, bool]
     _hashing: asyncio.Semaphore
 
@@ -114,8 +116,13 @@ class Keys(Part):
         believed = self._principals.get(digest)
         if believed is not None:
             return believed[0]
+        if self._strangers.get(digest) is not None:
+            return None
         principal = await self._verify(token)
-        self._principals.put(digest, principal)
+        if principal is None:
+            self._strangers.put(digest, True)
+        else:
+            self._principals.put(digest, principal)
         return principal
 
     async def create_platform_account(

@@ -33,6 +33,7 @@ class Fleet(Tenants, Vehicles, Importing, Keys, Logins):
         self._numbers = Believed(clock, ttl_s, BELIEVED_ENTRIES_MAX)
         self._vins = Believed(clock, ttl_s, BELIEVED_ENTRIES_MAX)
         self._principals = Believed(clock, ttl_s, BELIEVED_ENTRIES_MAX)
+        self._strangers = Believed(clock, ttl_s, BELIEVED_ENTRIES_MAX)
         self._proven = Believed(clock, PASSWORD_PROVEN_S, BELIEVED_ENTRIES_MAX)
         self._claims = Believed(clock, ttl_s, 1)
         self._hashing = asyncio.Semaphore(1)
