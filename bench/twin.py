@@ -36,10 +36,10 @@ ROW_BYTES = 102
 MEMORY = Path("/dev/shm")
 TENANTS = 92
 FILL_ROWS = 500_000
-UPDATE_ROWS = 8_192
-"""Rows of one update: what a loaded worker writes in one go."""
-UPDATES = 250
-WARM_UP = 125
+UPDATE_ROWS = 65_536
+"""Rows of one update: what a worker gathers in 25 ms at 2.6 million rows a second."""
+UPDATES = 30
+WARM_UP = 20
 """Updates not counted: until nearly every page has been touched once since it was mapped, which
 costs a microsecond each, once."""
 LATITUDE = "Vehicle.CurrentLocation.Latitude"

@@ -14,6 +14,7 @@ from motorcade.errors import Conflict, CorruptionError
 from motorcade.limits import TWIN_FUTURE_S_MAX, TWIN_ROWS_MAX
 from motorcade.signals.batch import Quality
 from motorcade.signals.catalogue import Catalogue
+from motorcade.twin import writer as writer_module
 from motorcade.twin.config import Config
 from motorcade.twin.layout import Head
 from motorcade.twin.reader import State, TwinReader
@@ -247,3 +248,15 @@ def test_checkpoint(tmp_path: Path, writer: TwinWriter, make: Any, catalogue: Ca
 
 def test_settings_let_the_state_be_live_within_a_tenth_of_a_second() -> None:
     assert Config().coalesce_ms <= 25
+
+
+def test_many_rows_at_once_keep_each_vehicles_order(
+    writer: TwinWriter, reader: TwinReader, make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer_module, "TWIN_APPLY_ROWS_MAX", 16)
+    rng = random.Random(5)
+    records = some_records(rng, 400)
+    model = Model()
+    model.apply(records)
+    assert list(writer.steps([make(records)])) == [16] * 25
+    assert {v: plain(reader.state(v, 7)) for v in model.cells} == model.cells

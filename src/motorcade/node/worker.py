@@ -19,7 +19,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from motorcade.errors import CapacityError, MotorcadeError
-from motorcade.limits import TWIN_APPLY_ROWS_MAX
+from motorcade.limits import TWIN_GATHER_ROWS_MAX
 from motorcade.log.log import Log
 from motorcade.log.log import Record as LogRecord
 from motorcade.signals.batch import SignalBatch
@@ -138,9 +138,11 @@ class PartitionWorker:
             self._note(record)
         for group in _groups(records):
             began = time.perf_counter()
-            batches = [batch for record in group for batch in record.batches]
-            self.counts.rows += self.twin.apply(batches)
-            self.counts.apply_s += time.perf_counter() - began
+            for rows in self.twin.steps([batch for record in group for batch in record.batches]):
+                self.counts.rows += rows
+                self.counts.apply_s += time.perf_counter() - began
+                await asyncio.sleep(0)
+                began = time.perf_counter()
             for record in group:
                 await self._remember(record)
             self.counts.records += len(group)
@@ -298,12 +300,12 @@ async def _cancelled(tasks: Sequence[asyncio.Task[Any]]) -> None:
 
 
 def _groups(records: Sequence[LogRecord]) -> Iterator[list[LogRecord]]:
-    """Records in order, in groups of some thousand rows."""
+    """Records in order, in groups of bounded rows."""
     group: list[LogRecord] = []
     rows = 0
     for record in records:
         size = sum(len(batch) for batch in record.batches)
-        if group and rows + size > TWIN_APPLY_ROWS_MAX:
+        if group and rows + size > TWIN_GATHER_ROWS_MAX:
             yield group
             group, rows = [], 0
         group.append(record)

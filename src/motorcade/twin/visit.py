@@ -135,14 +135,17 @@ def _ordered(
     Row and place in the batch share one integer, whose plain sort is several times faster than an
     argsort. It is the whole answer where each vehicle's records come in the order of their seconds.
     """
-    bits = len(rows).bit_length()
-    packed = np.sort((rows << bits) | np.arange(len(rows)))
-    by_row = packed >> bits
+    order = np.arange(len(rows))
+    by_row = rows
+    if (rows[1:] < rows[:-1]).any():
+        bits = len(rows).bit_length()
+        packed = np.sort((rows << bits) | order)
+        by_row = packed >> bits
+        order = packed & ((1 << bits) - 1)
     first = np.ones(len(rows), np.bool_)
     np.not_equal(by_row[1:], by_row[:-1], out=first[1:])
     if first.all():
         return None, None
-    order = packed & ((1 << bits) - 1)
     seconds = stamps[order]
     if ((seconds[1:] < seconds[:-1]) & ~first[1:]).any():
         order = np.argsort((rows << np.int64(32)) | stamps, kind="stable")

@@ -8,7 +8,7 @@ again, in batches of any size, and the files end up the same.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -97,13 +97,20 @@ class TwinWriter:
 
     def apply(self, batches: Sequence[SignalBatch]) -> int:
         """Write the batches, in log order; returns the number of their rows. Idempotent."""
-        rows = 0
+        return sum(self.steps(batches))
+
+    def steps(self, batches: Sequence[SignalBatch]) -> Iterator[int]:
+        """``apply`` in steps of some thousand rows, for an event loop to look elsewhere between.
+
+        Only complete when exhausted; each step gives the number of its rows.
+        """
         for batch in concat([SignalBatch("any", batch.data) for batch in batches]):
+            if len(batch) > TWIN_APPLY_ROWS_MAX:
+                batch = _by_vehicle(batch)  # noqa: PLW2901
             for start in range(0, len(batch), TWIN_APPLY_ROWS_MAX):
                 part = batch.slice(start, min(TWIN_APPLY_ROWS_MAX, len(batch) - start))
                 self._apply(part)
-                rows += len(part)
-        return rows
+                yield len(part)
 
     def sync(self) -> None:
         """Wait until what was applied before is on the disk (safe to call in a thread)."""
@@ -353,6 +360,19 @@ class TwinWriter:
             )
             cells[valid] = pack(live.kind, blocks, stamps[taken])
         live.cells[rows] = cells
+
+
+def _by_vehicle(batch: SignalBatch) -> SignalBatch:
+    """The batch's rows by vehicle, each one's in log order.
+
+    Many rows scattered over a large fleet cost a third when they are written in the order of the
+    files: neighbours share page table entries, which is most of what a far write waits for.
+    """
+    vehicle = batch.numpy("vehicle")
+    bits = np.uint64(len(vehicle).bit_length())
+    packed = np.sort((vehicle << bits) | np.arange(len(vehicle), dtype=np.uint64))
+    places = packed & ((np.uint64(1) << bits) - np.uint64(1))
+    return batch.take(places.astype(np.int64))
 
 
 def _marked(
