@@ -15,7 +15,8 @@ from pathlib import Path
 
 import psutil
 
-from motorcade.gateway import Config, Gateway, ListenerConfig
+from motorcade.gateway.config import Config, ListenerConfig
+from motorcade.gateway.gateway import Gateway
 from motorcade.log.config import Config as LogConfig
 from motorcade.log.engine import EmbeddedNats
 from motorcade.log.log import Log

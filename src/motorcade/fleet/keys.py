@@ -170,8 +170,8 @@ class Keys(Part):
 
     async def platform_login(self, user: str, password: str) -> int | None:
         """The tenant number of the account, or null for a wrong name or password (platform scope).
-        A wrong name costs the same time as a wrong password; a right password is proven once and
-        then remembered for ``PASSWORD_PROVEN_S``, so that a platform's many links come back at once."""
+        A wrong name costs the same time as a wrong password; a right one is proven once and
+        remembered for ``PASSWORD_PROVEN_S``, so that a platform's many links come back at once."""
         row = None
         if user and "\0" not in user:
             async with self._store.platform() as connection:

@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from motorcade.api.config import Config as ApiConfig
-from motorcade.fleet.store import Config as FleetConfig
+from motorcade.fleet.config import Config as FleetConfig
 from motorcade.gateway.config import Config as GatewayConfig
 from motorcade.history.config import Config as HistoryConfig
 from motorcade.log.config import Config as LogConfig
