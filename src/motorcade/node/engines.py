@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import signal
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from motorcade.node.supervise import Child
 
 __all__ = ["nats_child", "postgres_child"]
+
+_NATS_MEMORY: Final = "256MiB"
+"""Where Go's collector begins to work harder (a soft bound, nothing fails at it). Without one the
+server grew to 650 MiB in 40 s of 280,000 reports/s, all of it garbage: with it, as fast in 254."""
 
 
 def nats_child(data: Path) -> tuple[Child, dict[str, Any]]:
@@ -23,6 +27,7 @@ def nats_child(data: Path) -> tuple[Child, dict[str, Any]]:
         ready=engine.ready,
         log_file=data / "logs" / "nats.log",
         stop_s=15.0,
+        environment={"GOMEMLIMIT": _NATS_MEMORY},
     )
     return child, {"url_file": str(engine.url_file), "directory": str(engine.directory)}
 
