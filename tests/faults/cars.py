@@ -30,7 +30,7 @@ _RETRY_S = 0.15
 
 def vin_of(number: int, prefix: str = "LSG") -> str:
     """The VIN of a test car; ``prefix`` is its maker's."""
-    return f"{prefix}FAULT0XX{number:06d}"
+    return f"{prefix}FAULT0XX".ljust(11, "0")[:11] + f"{number:06d}"
 
 
 def frame(command: int, data: bytes, vin: str) -> bytes:
@@ -123,8 +123,12 @@ class Cars:
         return sum(len(car.acknowledged) for car in self.cars)
 
     @asynccontextmanager
-    async def on_the_road(self) -> AsyncIterator[Cars]:
-        """Drive until the block ends; whoever is still under way then is stopped."""
+    async def on_the_road(
+        self, address: Callable[[], tuple[str, int]] | None = None
+    ) -> AsyncIterator[Cars]:
+        """Drive until the block ends, from now on to ``address`` if given; then stop where they
+        are."""
+        self._address = address or self._address
         self._draining = False
         self._tasks = [asyncio.create_task(self._drive(car)) for car in self.cars]
         try:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from motorcade.errors import DependencyError
+from motorcade.errors import CorruptionError, DependencyError
 from motorcade.node.supervise import Child, Supervisor
 
 _SERVE = "import pathlib,sys,time; pathlib.Path(sys.argv[1]).write_text('up'); time.sleep(600)"
@@ -99,3 +99,28 @@ async def test_a_child_that_ignores_its_signal_is_killed(tmp_path: Path) -> None
     await supervisor.stop()
     assert not _exists(pid)
     assert any("killed" in line for line in said)
+
+
+async def test_a_full_disk_or_broken_child_does_not_end_the_keeping(tmp_path: Path) -> None:
+    """Nobody can be told, and the child cannot even be prepared for a while: it comes back."""
+
+    def announce(_: str) -> None:
+        raise OSError(28, "No space left on device")
+
+    child, troubles = _child(tmp_path), [CorruptionError("damaged"), ValueError("a bug")]
+    usual = child.prepare
+
+    def prepare() -> None:
+        if troubles and child.restarts:
+            raise troubles.pop()
+        if usual is not None:
+            usual()
+
+    child.prepare = prepare
+    supervisor = Supervisor(announce)
+    await supervisor.start([child])
+    before = _pid(child)
+    os.kill(before, signal.SIGKILL)
+    await _until(lambda: child.is_ready and _pid(child) != before)
+    assert not troubles
+    await supervisor.stop()

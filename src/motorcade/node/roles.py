@@ -6,14 +6,16 @@ import asyncio
 import contextlib
 import gc
 import logging
+import sys
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TextIO, cast
 
 import structlog
 
 from motorcade.clock import SystemClock
 from motorcade.errors import Invalid, MotorcadeError
 from motorcade.node.config import Settings
+from motorcade.node.lossy import LossyText
 from motorcade.node.platform import serve_until_signalled
 from motorcade.node.rooms import (
     ApiConfig,
@@ -296,4 +298,5 @@ def _log_to_stdout(node: NodeConfig) -> None:
             structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(cast(TextIO, LossyText(sys.stdout.fileno()))),
     )

@@ -137,15 +137,21 @@ class Supervisor:
             failures = 0 if time.monotonic() - started > _STEADY_S else failures + 1
             pause = _BACKOFF_S[min(failures, len(_BACKOFF_S)) - 1] if failures else 0.0
             child.restarts += 1
-            self._announce(f"{child.name} {reason}; restarting" + _after(pause))
+            self._say(f"{child.name} {reason}; restarting" + _after(pause))
             await asyncio.sleep(pause)
             await self._end(child)
             try:
                 await self._launch(child)
                 await self._until_ready(child)
-                self._announce(f"{child.name} is back")
-            except (DependencyError, OSError) as error:
-                self._announce(f"{child.name} did not come back: {str(error).splitlines()[0]}")
+                self._say(f"{child.name} is back")
+            except Exception as error:  # whatever it is: the next try may go better
+                first = (str(error) or type(error).__name__).splitlines()[0]
+                self._say(f"{child.name} did not come back: {first}")
+
+    def _say(self, text: str) -> None:
+        """Tell whoever started us; a full disk or a closed terminal must not end the keeping."""
+        with contextlib.suppress(OSError):
+            self._announce(text)
 
     async def _watch(self, child: Child) -> str:
         """Return why the child needs a restart, once it does."""
@@ -172,7 +178,7 @@ class Supervisor:
         try:
             await asyncio.wait_for(process.wait(), child.stop_s)
         except TimeoutError:
-            self._announce(f"{child.name} did not stop within {child.stop_s:.0f} s; killed")
+            self._say(f"{child.name} did not stop within {child.stop_s:.0f} s; killed")
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await process.wait()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 
@@ -53,5 +54,6 @@ def where(platform: Platform) -> list[str]:
 
 
 def say(text: str, echo: Callable[[str], None] = typer.echo) -> None:
-    """One line for the person at the terminal."""
-    echo(f"{time.strftime('%H:%M:%S')} {text}")
+    """One line for the person at the terminal; where there is no room for it, none."""
+    with contextlib.suppress(OSError):
+        echo(f"{time.strftime('%H:%M:%S')} {text}")
