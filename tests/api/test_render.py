@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import io
+
 import pyarrow as pa
 import pytest
 
-from motorcade.api.render import ARROW, CSV, JSON, NotAcceptable, choose, objects
+from motorcade.api.render import ARROW, CSV, JSON, NotAcceptable, answer, choose, objects
 
 
 @pytest.mark.parametrize(
@@ -40,4 +43,35 @@ def test_objects_leave_nulls_out() -> None:
     assert objects(table, ["vin"]) == [
         {"vin": "A", "signals": {"Vehicle.Speed": 0.1, "Cells": [1.5]}},
         {"vin": "B", "signals": {}},
+    ]
+
+
+def test_named_columns_that_are_null_are_left_out_and_quality_is_by_path() -> None:
+    words = pa.list_(pa.string())
+    table = pa.table(
+        {
+            "kind": ["report", "report"],
+            "quality": pa.array([None, ["Vehicle.Speed:invalid"]], words),
+            "raw": pa.array([b"\x80\x00\x01\xff", None], pa.binary()),
+        }
+    )
+    assert objects(table, ["kind", "quality", "raw"]) == [
+        {"kind": "report", "raw": "800001ff", "signals": {}},
+        {"kind": "report", "quality": {"Vehicle.Speed": "invalid"}, "signals": {}},
+    ]
+
+
+async def test_csv_writes_bytes_as_hex_and_lists_as_json() -> None:
+    table = pa.table(
+        {
+            "raw": pa.array([b"\x80\x00", None], pa.binary()),
+            "Cells": pa.array([[1.5, 2.0], None], pa.list_(pa.float32())),
+        }
+    )
+    made = answer(CSV, table, named=(), rows_key="rows", members={}, next_cursor=None)
+    text = b"".join([piece async for piece in made.iterator]).decode()
+    assert list(csv.reader(io.StringIO(text))) == [
+        ["raw", "Cells"],
+        ["8000", "[1.5,2.0]"],
+        ["", ""],
     ]

@@ -22,6 +22,7 @@ from motorcade.api.hub import Hub
 from motorcade.api.metrics import Meters
 from motorcade.api.openapi import openapi_config
 from motorcade.api.problems import HANDLERS
+from motorcade.api.queries import Queries
 from motorcade.api.services import Services
 from motorcade.api.vins import Vins
 
@@ -52,7 +53,7 @@ def build(services: Services) -> Litestar:
 
     app = Litestar(
         list(_handlers(context)),
-        guards=[context.access.guard],
+        guards=[context.access.guard, Queries().guard],
         middleware=[Gate(meters, services.clock, services.config.request_timeout_s)],
         exception_handlers=HANDLERS,
         lifespan=[lifespan],

@@ -56,7 +56,7 @@ class HotState:
             number = self._context.vins.known(principal.tenant, vin)
             if number is None:
                 return None
-            state = services.twin.state(number, principal.tenant)
+            state = await services.twin.fetch(number, principal.tenant)
         except MotorcadeError:
             return None
         return None if state is None else encoded(vin, state, services.catalogue)

@@ -66,7 +66,8 @@ def problem(error: Exception, instance: str) -> tuple[dict[str, Any], dict[str, 
         instance=instance,
         code=code,
     )
-    return {**facts, **msgspec.to_builtins(plain)}, headers
+    members: dict[str, Any] = msgspec.to_builtins(plain)
+    return {**members, **{k: v for k, v in facts.items() if k not in members}}, headers
 
 
 def problem_bytes(error: Exception, instance: str) -> tuple[int, bytes, dict[str, str]]:
@@ -85,6 +86,10 @@ def _from_framework(error: HTTPException) -> tuple[str, str, int, str, Mapping[s
         detail = "There is no such address; /docs lists all."
         return NotFoundError.code, NotFoundError.title, NotFoundError.status, detail, {}
     phrase = HTTPStatus(error.status_code).phrase
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        methods = (error.headers or {}).get("allow", "")
+        detail = f"This address answers {methods} alone." if methods else phrase
+        return CallerError.code, phrase, error.status_code, detail, {}
     if error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return MotorcadeError.code, phrase, error.status_code, "This is our bug.", {}
     return CallerError.code, phrase, error.status_code, error.detail, {}

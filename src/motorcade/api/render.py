@@ -55,9 +55,9 @@ def choose(accept: str | None, offered: Sequence[str] = (JSON, CSV, ARROW)) -> s
 
 
 def objects(table: pa.Table, named: Sequence[str]) -> list[dict[str, Any]]:
-    """One object a row: the ``named`` columns as they are, every other column that is not null
-    under ``signals``."""
-    heads = {name: plain_column(table.column(name)) for name in named}
+    """One object a row: the ``named`` columns, every other column under ``signals``; what is null
+    is left out of both."""
+    heads = {name: _head(name, table.column(name)) for name in named}
     paths = [name for name in table.column_names if name not in heads]
     columns = [plain_column(table.column(path)) for path in paths]
     rows = [
@@ -66,7 +66,10 @@ def objects(table: pa.Table, named: Sequence[str]) -> list[dict[str, Any]]:
     ]
     names = list(heads)
     return [
-        {**dict(zip(names, head, strict=True)), "signals": row}
+        {
+            **{name: value for name, value in zip(names, head, strict=True) if value is not None},
+            "signals": row,
+        }
         for head, row in zip(zip(*heads.values(), strict=True), rows, strict=True)
     ]
 
@@ -86,11 +89,21 @@ def answer(
     if next_cursor is not None:
         headers["Next-Cursor"] = next_cursor
     if kind == CSV:
-        return Stream(_csv(table), media_type="text/csv; charset=utf-8", headers=headers)
+        return Stream(_csv(table), media_type=CSV, headers=headers)
     if kind == ARROW:
         return Stream(_arrow(table), media_type=ARROW, headers=headers)
     body = _encode({**members, rows_key: objects(table, named), "next": next_cursor})
     return Response(body, media_type=JSON, headers=headers)
+
+
+def _head(name: str, column: pa.ChunkedArray) -> list[Any]:
+    """A named column as JSON shows it: ``quality`` by path, as a vehicle's state does."""
+    if name != "quality":
+        return plain_column(column)
+    return [
+        None if words is None else dict(word.rsplit(":", 1) for word in words)
+        for words in column.to_pylist()
+    ]
 
 
 def _csv(table: pa.Table) -> Iterator[bytes]:
@@ -121,10 +134,11 @@ def _pieces(table: pa.Table) -> Iterator[pa.Table]:
 
 
 def _flat(table: pa.Table) -> pa.Table:
-    """The table with times as text and lists as JSON text, which is all CSV can hold."""
+    """The table with times and bytes (as hex) as text, and lists as JSON text, which is all CSV can
+    hold."""
     columns = []
     for column in table.columns:
-        if pa.types.is_timestamp(column.type):
+        if pa.types.is_timestamp(column.type) or pa.types.is_binary(column.type):
             columns.append(pa.array(plain_column(column), pa.string()))
         elif pa.types.is_dictionary(column.type):
             columns.append(column.cast(column.type.value_type))

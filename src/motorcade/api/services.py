@@ -29,10 +29,11 @@ __all__ = ["HistoryService", "Services", "TwinService"]
 class TwinService(Protocol):
     """What is true now, always of one tenant."""
 
-    def state(
+    async def fetch(
         self, vehicle: int, tenant: int, signals: Sequence[str] | None = None
     ) -> State | None:
-        """One vehicle as last reported; None where it never was, or is another tenant's."""
+        """One vehicle as last reported; None where it never was, or is another tenant's. Waits for
+        a row that is being written without holding up the event loop."""
 
     def select(
         self,

@@ -24,18 +24,22 @@ _short: Final = lru_cache(limits.API_FLOATS_CACHED_MAX)(plain_float)
 _iso: Final = lru_cache(limits.API_TIMES_CACHED_MAX)(iso_time)
 
 
-def encoded(vin: str, state: State, catalogue: Catalogue) -> bytes:
-    """``{"vin", "event_time", "signals": {path: {"value", "time"[, "quality"]}}}``."""
+def encoded(vin: str, state: State | None, catalogue: Catalogue) -> bytes:
+    """``{"vin", "event_time", "signals": {path: {"value", "time"[, "quality"]}}}``, paths in the
+    order of the alphabet; None is a vehicle that never reported."""
+    if state is None:
+        return _encode({"vin": vin, "event_time": None, "signals": {}})
     signals: dict[str, dict[str, Any]] = {}
-    for path, (value, time_us, quality) in state.signals.items():
+    for path in sorted(state.signals):
+        value, time_us, quality = state.signals[path]
         if quality is not _VALID:
             word = quality.name.lower()
             signals[path] = {"value": None, "time": _iso(time_us), "quality": word}
             continue
         signal = catalogue[path]
         if signal.datatype == "float":
-            value = _short(value)  # noqa: PLW2901
+            value = _short(value)
         elif type(value) is not int and type(value) is not bool:
-            value = shown(signal, value)  # noqa: PLW2901
+            value = shown(signal, value)
         signals[path] = {"value": value, "time": _iso(time_us)}
     return _encode({"vin": vin, "event_time": _iso(state.event_time_us), "signals": signals})

@@ -40,7 +40,7 @@ def routes(context: Context) -> list[BaseRouteHandler]:
         return await services.log.last_sequence(0)
 
     async def twin() -> object:
-        return services.twin.state(1, 1, ())
+        return await services.twin.fetch(1, 1, ())
 
     probes = {"postgresql": postgresql, "nats": nats, "twin": twin, **services.health}
     example = {

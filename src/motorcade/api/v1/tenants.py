@@ -59,6 +59,10 @@ Name = Annotated[str, PathParameter(description="The tenant's name.")]
 
 def routes(context: Context) -> list[BaseRouteHandler]:
     """Create, list, look at and change tenants."""
+    return [*_of_the_platform(context), *_of_one(context)]
+
+
+def _of_the_platform(context: Context) -> list[BaseRouteHandler]:
     fleet = context.services.fleet
 
     @post(
@@ -94,6 +98,12 @@ def routes(context: Context) -> list[BaseRouteHandler]:
     async def list_tenants() -> Tenants:
         """Every tenant of the platform, with its settings."""
         return Tenants(tenants=[_view(tenant) for tenant in await fleet.tenants()])
+
+    return [create_tenant, list_tenants]
+
+
+def _of_one(context: Context) -> list[BaseRouteHandler]:
+    fleet = context.services.fleet
 
     @get(
         "/v1/tenants/{name:str}",
@@ -138,7 +148,7 @@ def routes(context: Context) -> list[BaseRouteHandler]:
         before = msgspec.to_builtins((await fleet.tenant(number)).settings)
         return _view(await fleet.update_settings(number, settings_from_json(_merged(before, data))))
 
-    return [create_tenant, list_tenants, get_tenant, change_tenant]
+    return [get_tenant, change_tenant]
 
 
 async def _own(context: Context, request: Request[Any, Any, Any], name: str) -> int:

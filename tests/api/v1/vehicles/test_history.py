@@ -8,7 +8,7 @@ import io
 import pyarrow as pa
 import pytest
 
-from api.world import SPEED, World, vin
+from api.world import SOC, SPEED, World, vin
 
 pytestmark = [pytest.mark.engines, pytest.mark.asyncio(loop_scope="session")]
 
@@ -26,6 +26,22 @@ async def test_raw_rows_are_in_order_each_once(world: World) -> None:
     assert body["complete"] is True
     assert body["next"] is None
     assert body["rows"][0]["kind"] == "report"
+
+
+async def test_a_row_says_when_it_came_and_what_was_not_valid(world: World) -> None:
+    rows = (await world.get("alpha", path(), **{"from": "-1h"})).json()["rows"]
+    for row in rows:
+        assert list(row)[:4] == ["event_time", "ingest_time", "kind", "reissued"]
+        assert all(name.startswith("Vehicle.") for name in row["signals"])
+    assert rows[-1]["quality"] == {SOC: "invalid"}
+    assert "quality" not in rows[0], "what is null is left out"
+    assert "raw" not in rows[0]
+    headers = {**world.headers("alpha"), "Accept": "text/csv"}
+    answer = await world.client.get(path(), params={"from": "-1h"}, headers=headers)
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    head = next(csv.reader(io.StringIO(answer.text)))
+    assert head[:6] == ["event_time", "ingest_time", "kind", "reissued", "quality", "raw"]
+    assert all(name.startswith("Vehicle.") for name in head[6:])
 
 
 async def test_pages_lead_on(world: World) -> None:

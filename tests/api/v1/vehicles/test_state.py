@@ -53,5 +53,15 @@ async def test_a_vehicle_that_never_reported(world: World) -> None:
     )
     assert made.status_code == 201
     answer = await world.get("alpha", f"/v1/vehicles/{new}/state")
-    assert answer.status_code == 404
-    assert "not reported" in answer.json()["detail"]
+    assert answer.status_code == 200
+    assert answer.json() == {"vin": new, "event_time": None, "signals": {}}
+    some = await world.get("alpha", f"/v1/vehicles/{new}/state", signals=SPEED)
+    assert some.content == answer.content
+    theirs = await world.get("beta", f"/v1/vehicles/{new}/state")
+    assert theirs.status_code == 404
+
+
+async def test_paths_stand_in_the_order_of_the_alphabet(world: World) -> None:
+    answer = await world.get("alpha", f"/v1/vehicles/{vin('alpha', 1)}/state")
+    paths = list(answer.json()["signals"])
+    assert paths == sorted(paths)

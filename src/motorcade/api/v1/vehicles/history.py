@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 import pyarrow as pa
@@ -10,6 +10,7 @@ from litestar import Request, Response, get
 from litestar.handlers import BaseRouteHandler
 from litestar.openapi.spec import Example
 from litestar.params import QueryParameter
+from msgspec import UNSET, UnsetType
 
 from motorcade import limits
 from motorcade.api import render
@@ -32,13 +33,21 @@ __all__ = ["History", "Row", "routes"]
 _EXAMPLE = {
     "vin": "LNSTEST0000000001",
     "rows": [
-        {"event_time": "2026-11-22T08:00:00Z", "signals": {"Vehicle.Speed": 54.3}},
-        {"event_time": "2026-11-22T08:00:30Z", "signals": {"Vehicle.Speed": 57.1}},
+        {
+            "event_time": "2026-11-22T08:00:00Z",
+            "ingest_time": "2026-11-22T08:00:00.412370Z",
+            "kind": "report",
+            "reissued": False,
+            "quality": {"Vehicle.Chassis.Accelerator.PedalPosition": "invalid"},
+            "signals": {"Vehicle.Speed": 54.3},
+        },
     ],
     "complete": True,
     "next": None,
 }
-_RAW = ("event_time", "kind", "reissued", "quality")
+_HEADS: Final = ("event_time", "ingest_time", "kind", "reissued", "quality", "raw")
+"""Columns that say something of the row, in this order; every other one is a signal."""
+
 _DAY_US = 86_400_000_000
 
 Moment = Annotated[
@@ -72,14 +81,18 @@ Aggregate = Annotated[
 
 
 class Row(msgspec.Struct, kw_only=True, frozen=True):
-    """What the vehicle said at one moment. Raw rows also say their ``kind``, whether they were
-    ``reissued`` from the vehicle's store, and the ``quality`` of signals that were not valid."""
+    """What the vehicle said at one moment. Raw rows also say when it came in, their ``kind``, and
+    whether they were ``reissued`` from the vehicle's store; where there are such, ``quality`` names
+    signals that were ``invalid`` or ``abnormal``, and ``raw`` has items without a signal: type
+    (one byte), length (two) and content of each, as hex."""
 
     event_time: str
     signals: dict[str, Any]
-    kind: str | None = None
-    reissued: bool | None = None
-    quality: list[str] | None = None
+    ingest_time: str | UnsetType = UNSET
+    kind: str | UnsetType = UNSET
+    reissued: bool | UnsetType = UNSET
+    quality: dict[str, Literal["invalid", "abnormal"]] | UnsetType = UNSET
+    raw: str | UnsetType = UNSET
 
 
 class History(msgspec.Struct, kw_only=True, frozen=True):
@@ -158,8 +171,8 @@ def routes(context: Context) -> list[BaseRouteHandler]:
         )
         return render.answer(
             kind,
-            _shown(result.table),
-            named=tuple(name for name in _RAW if name in result.table.column_names),
+            _ordered(result.table),
+            named=tuple(name for name in _HEADS if name in result.table.column_names),
             rows_key="rows",
             members={"vin": vin.upper(), "complete": not result.partial},
             next_cursor=result.cursor,
@@ -168,6 +181,9 @@ def routes(context: Context) -> list[BaseRouteHandler]:
     return [get_history]
 
 
-def _shown(table: pa.Table) -> pa.Table:
-    """Without the columns that only this platform can read."""
-    return table.drop_columns([name for name in ("record", "raw") if name in table.column_names])
+def _ordered(table: pa.Table) -> pa.Table:
+    """What says something of the row first, without the hash that only the platform compares."""
+    heads = [name for name in _HEADS if name in table.column_names]
+    return table.select(
+        [*heads, *(name for name in table.column_names if name not in (*heads, "record"))]
+    )

@@ -64,7 +64,10 @@ _one = msgspec.json.Decoder(NewVehicle | list[NewVehicle])
 
 def routes(context: Context) -> list[BaseRouteHandler]:
     """Register, list, look at and remove."""
-    fleet = context.services.fleet
+    return [*_registering(context), *_listing(context), *_of_one(context)]
+
+
+def _registering(context: Context) -> list[BaseRouteHandler]:
     access = context.access
 
     @post(
@@ -102,6 +105,12 @@ def routes(context: Context) -> list[BaseRouteHandler]:
         if report.error_count:
             raise _wrong_lines(report)
         return Imported(added=report.added)
+
+    return [add_vehicles]
+
+
+def _listing(context: Context) -> list[BaseRouteHandler]:
+    fleet, access = context.services.fleet, context.access
 
     @get(
         "/v1/vehicles",
@@ -146,6 +155,12 @@ def routes(context: Context) -> list[BaseRouteHandler]:
         page = await fleet.vehicles(whose.number, where, cursor=cursor, limit=rows)
         return VehicleList(vehicles=[_view(one) for one in page.vehicles], next=page.cursor)
 
+    return [list_vehicles]
+
+
+def _of_one(context: Context) -> list[BaseRouteHandler]:
+    fleet, access = context.services.fleet, context.access
+
     @get(
         "/v1/vehicles/{vin:str}",
         **route(
@@ -188,7 +203,7 @@ def routes(context: Context) -> list[BaseRouteHandler]:
         context.vins.forget(whose.number, vin)
         await fleet.remove_vehicle(whose.number, vin)
 
-    return [add_vehicles, list_vehicles, get_vehicle, remove_vehicle]
+    return [get_vehicle, remove_vehicle]
 
 
 _SCHEMA = {

@@ -14,7 +14,6 @@ from motorcade.api.openapi import route
 from motorcade.api.parameters import Signals, TenantName, Vin
 from motorcade.api.parameters import signals as signal_paths
 from motorcade.api.states import encoded
-from motorcade.errors import NotFound
 
 __all__ = ["Signal", "VehicleState", "routes"]
 
@@ -42,10 +41,10 @@ class Signal(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
 
 
 class VehicleState(msgspec.Struct, kw_only=True, frozen=True):
-    """A vehicle as last reported."""
+    """A vehicle as last reported; ``event_time`` is null where it never has."""
 
     vin: str
-    event_time: str
+    event_time: str | None
     signals: dict[str, Signal]
 
 
@@ -73,15 +72,15 @@ def routes(context: Context) -> list[BaseRouteHandler]:
         tenant: TenantName = None,
     ) -> Response[bytes]:
         """What the vehicle last said, signal by signal, each with the time it said so. Current
-        within 100 ms of the acknowledgement the vehicle gets."""
+        within 100 ms of the acknowledgement the vehicle gets.
+
+        A registered vehicle that never reported has no `signals`, and a null for `event_time`."""
         whose = await access.tenant(request.auth, tenant)
         paths = signal_paths("signals", signals, services.catalogue)
         number = vins.known(whose.number, vin)
         if number is None:
             number = await vins.number(whose.number, vin)
-        state = services.twin.state(number, whose.number, paths)
-        if state is None:
-            raise NotFound(f"Vehicle {vin.upper()} has not reported yet.")
+        state = await services.twin.fetch(number, whose.number, paths)
         return Response(encoded(vin.upper(), state, services.catalogue), media_type=render.JSON)
 
     return [get_state]
