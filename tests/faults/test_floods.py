@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
 
@@ -20,6 +21,7 @@ pytestmark = [
 
 CARS = 10
 MEBIBYTE = 1 << 20
+WARM_S = 2.5
 SECONDS = 5.0
 SETTINGS = (
     "gateway.pending_bytes_max=4194304",  # small bounds, so that crossing them would show
