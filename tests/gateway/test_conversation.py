@@ -18,8 +18,8 @@ from gateway.world import (
     platform_login,
     report,
 )
-from motorcade.gateway import Gateway
 from motorcade.gateway.conversation import Conversation
+from motorcade.gateway.gateway import Gateway
 
 pytestmark = pytest.mark.engines
 assert Conversation

@@ -15,7 +15,8 @@ from typing import Any
 
 from engines_nats import Nats
 from motorcade.errors import DependencyError
-from motorcade.gateway import Config, Gateway, ListenerConfig
+from motorcade.gateway.config import Config, ListenerConfig
+from motorcade.gateway.gateway import Gateway
 from motorcade.log.log import Log
 
 __all__ = [

@@ -22,7 +22,7 @@ from motorcade.errors import Invalid
 from motorcade.gateway.budget import Budget
 from motorcade.gateway.config import ListenerConfig
 from motorcade.gateway.conversation import Conversation
-from motorcade.gateway.peers import NOBODY, PAUSED, QUEUED, WAITING, Peer, PeerTable
+from motorcade.gateway.peers import CHOKED, NOBODY, QUEUED, WAITING, Peer, PeerTable
 from motorcade.gateway.shared import Shared
 from motorcade.gateway.ticks import Ticks
 
@@ -220,8 +220,8 @@ class Listener:
             peers.append(peer)
             chunks.append(data)
             room -= len(data)
-            if peer.state & PAUSED and not self.budget.full:
-                peer.resume()
+            if peer.state & CHOKED:
+                peer.swallowed()
         self.inbox = inbox[place:]
         if peers:
             weight = self.table.take_kept(peers, chunks)

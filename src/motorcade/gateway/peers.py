@@ -27,6 +27,7 @@ __all__ = [
     "QUEUED",
     "WAITING",
     "PAUSED",
+    "CHOKED",
     "Peer",
     "PeerTable",
 ]
@@ -44,11 +45,13 @@ PLATFORM: Final = 2
 QUEUED: Final = 1
 WAITING: Final = 2
 PAUSED: Final = 4
+CHOKED: Final = 8
 
 
 class Peer(asyncio.Protocol):
     """One connection. ``state`` holds the bits ``QUEUED`` (in the inbox), ``WAITING`` (a login
-    is being decided; bytes are kept) and ``PAUSED`` (its socket is not read)."""
+    is being decided; bytes are kept), ``PAUSED`` (all sockets are unread, the budget is spent) and
+    ``CHOKED`` (its own is unread: it sent more than a tick took)."""
 
     __slots__ = ("data", "listener", "slot", "state", "transport")
 
@@ -63,6 +66,8 @@ class Peer(asyncio.Protocol):
         self.listener.opened(self, transport)  # type: ignore[arg-type]
 
     def data_received(self, data: bytes) -> None:
+        if self.transport is None:
+            return
         listener = self.listener
         held = self.data
         self.data = held + data if held else data
@@ -73,10 +78,11 @@ class Peer(asyncio.Protocol):
             listener.inbox.append(self)
             if not listener.armed:
                 listener.arm()
-        if len(held) + len(data) > GATEWAY_PEER_PENDING_BYTES_MAX:
-            self.pause()
-        if budget.pending > budget.pending_max and not budget.full:
-            budget.overfull()
+        if len(self.data) > GATEWAY_PEER_PENDING_BYTES_MAX and not self.state & CHOKED:
+            self.state |= CHOKED
+            self.transport.pause_reading()
+        if budget.full or budget.pending > budget.pending_max:
+            budget.over(self)
 
     def eof_received(self) -> bool:
         return False
@@ -90,16 +96,33 @@ class Peer(asyncio.Protocol):
     def resume_writing(self) -> None:
         """The peer reads again; nothing is held back for it here."""
 
-    def pause(self) -> None:
-        """Read its socket no more until ``resume``."""
-        if not self.state & PAUSED and self.transport is not None:
-            self.state |= PAUSED
-            self.transport.pause_reading()
+    @property
+    def is_session(self) -> bool:
+        """Whether it has logged in."""
+        return bool(self.listener.table.role[self.slot] != NOBODY)
+
+    def pause(self) -> bool:
+        """Read its socket no more until ``resume``; false where it was not read anyway."""
+        if self.transport is None:
+            return False
+        # Also where it should be paused already: uvloop starts to read after ``connection_made``,
+        # whatever that asked for.
+        self.transport.pause_reading()
+        if self.state & PAUSED:
+            return False
+        self.state |= PAUSED
+        return True
 
     def resume(self) -> None:
-        """Read its socket again, and have what it sent meanwhile looked at."""
-        if self.state & PAUSED and self.transport is not None:
-            self.state &= ~PAUSED
+        """Read its socket again."""
+        self.state &= ~PAUSED
+        if not self.state & CHOKED and self.transport is not None:
+            self.transport.resume_reading()
+
+    def swallowed(self) -> None:
+        """A tick took its bytes: there is room for more of them."""
+        self.state &= ~CHOKED
+        if not self.state & PAUSED and self.transport is not None:
             self.transport.resume_reading()
 
     def send(self, data: bytes) -> None:
