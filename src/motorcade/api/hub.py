@@ -20,6 +20,7 @@ import structlog
 from numpy.typing import NDArray
 
 from motorcade.api.config import Config
+from motorcade.api.events import events
 from motorcade.api.metrics import Meters
 from motorcade.api.parameters import Box
 from motorcade.api.subscribers import Events, Subscriber, encode_events
@@ -28,14 +29,12 @@ from motorcade.errors import CapacityError, DependencyError, MotorcadeError
 from motorcade.log.log import Log
 from motorcade.signals.batch import SignalBatch
 from motorcade.signals.catalogue import Catalogue
-from motorcade.signals.text import plain_column, shown_column
 
 __all__ = ["Filter", "Hub"]
 
 LATITUDE: Final = "Vehicle.CurrentLocation.Latitude"
 LONGITUDE: Final = "Vehicle.CurrentLocation.Longitude"
 _RETRY_S: Final = 1.0
-_encode = msgspec.json.Encoder().encode
 
 Predicate = Callable[[SignalBatch], NDArray[np.bool_]]
 """Rows of a batch that pass, as a mask."""
@@ -199,35 +198,11 @@ class Hub:
 
     async def _events(self, wanted: Filter, batch: SignalBatch, rows: NDArray[Any]) -> Events:
         """The chosen rows as encoded objects ``{vin, event_time, kind, signals}``."""
-        chosen = batch.take(rows)
+        chosen = batch if len(rows) == len(batch) else batch.take(rows)
         numbers = chosen.numpy("vehicle").tolist()
         vins = await self._vins.names(wanted.tenant, numbers)
-        moments = plain_column(chosen.column("event_time"))
         paths = chosen.paths if wanted.signals is None else _both(wanted.signals, chosen)
-        columns = [self._shown(path, chosen.column(path)) for path in paths]
-        rows_of_values = zip(*columns, strict=True) if columns else iter([()] * len(numbers))
-        return encode_events(
-            [
-                _encode(
-                    {
-                        "vin": vins[number],
-                        "event_time": moment,
-                        "kind": batch.kind,
-                        "signals": {
-                            path: value
-                            for path, value in zip(paths, row, strict=True)
-                            if value is not None
-                        },
-                    }
-                )
-                for number, moment, row in zip(numbers, moments, rows_of_values, strict=True)
-                if number in vins
-            ]
-        )
-
-    def _shown(self, path: str, column: pa.Array) -> list[Any]:
-        signal = self._catalogue.get(path)
-        return plain_column(column) if signal is None else shown_column(signal, column)
+        return encode_events(events(chosen, paths, vins, self._catalogue))
 
 
 async def _end(readers: set[asyncio.Task[None]]) -> None:
