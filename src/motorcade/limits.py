@@ -14,29 +14,32 @@ LOG_MESSAGE_BYTES_MAX: Final = 1 << 20
 the fsync of one message near a millisecond. At the bound: the batch is split by rows."""
 
 LOG_APPENDS_IN_FLIGHT_MAX: Final = 32
-"""Appends a process may await at once. At the bound: ``append`` waits, sockets are read slower."""
+"""Appends a process may await at once. At the bound: ``append`` waits, sockets are read
+slower."""
 
 # ── gateway ──────────────────────────────────────────────────────────────────────────────────────
 FRAME_BYTES_MAX: Final = 65_531 + 25
-"""Largest GB/T 32960 frame (section 6.2: data unit up to 65,531 bytes). At the bound: the start is
-taken for garbage and the stream is searched for the next one."""
+"""Largest GB/T 32960 frame (section 6.2: data unit up to 65,531 bytes). At the bound: the start
+is taken for garbage and the stream is searched for the next one."""
 
 # ── api ──────────────────────────────────────────────────────────────────────────────────────────
 API_CONNECTIONS_MAX: Final = 4_096
-"""Requests one process works on at once. At the bound: further ones wait in the kernel's backlog."""
+"""Requests one process works on at once. At the bound: further ones wait in the kernel's
+backlog."""
 
 API_HEADER_TIMEOUT_MS: Final = 10_000
 """A client that has not sent its request's head by then is closed (slow loris)."""
 
 API_BODY_BYTES_MAX: Final = 64 << 20
-"""One request body: a CSV import of a million vehicles is about 40 MB. At the bound: 413, the rest
-of the body is not read."""
+"""One request body: a CSV import of a million vehicles is about 40 MB. At the bound: 413, the
+rest of the body is not read."""
 
 API_JSON_BODY_BYTES_MAX: Final = 1 << 20
 """Body of every route but the vehicle import; none needs more than a tenant's settings."""
 
 API_REQUEST_TIMEOUT_S: Final = 30.0
-"""One request that is not a stream. Longer means an engine hangs. At the bound: 503, work cancelled."""
+"""One request that is not a stream. Longer means an engine hangs. At the bound: 503, work
+cancelled."""
 
 API_STOP_S: Final = 5.0
 """How long a stopping server lets answers finish. At the bound: the connections are dropped."""
@@ -49,17 +52,19 @@ API_TENANTS_CACHED_MAX: Final = 1_000
 """Tenant names one process remembers for platform keys; ten times the automakers there are."""
 
 API_VINS_CACHED_MAX: Final = 500_000
-"""VIN to number and back, in one process: about 250 bytes each, 125 MB when full. At the bound: the
-longest unused goes, and its next use costs a query."""
+"""VIN to number and back, in one process: about 250 bytes each, 125 MB when full. At the bound:
+the longest unused goes, and its next use costs a query."""
 
 API_UNKNOWN_VINS_CACHED_MAX: Final = 10_000
 """VINs nobody knows, apart from the good ones so that a guesser cannot push those out."""
 
 API_VIN_CACHE_S: Final = 60.0
-"""How long a removed vehicle's number may be remembered; its data is guarded by the tenant anyway."""
+"""How long a removed vehicle's number may be remembered; its data is guarded by the tenant
+anyway."""
 
 API_UNKNOWN_VIN_CACHE_S: Final = 1.0
-"""How long a VIN that nobody knows stays unknown: a vehicle registered now is found a second later."""
+"""How long a VIN that nobody knows stays unknown: a vehicle registered now is found a second
+later."""
 
 API_FLOATS_CACHED_MAX: Final = 65_536
 """Shortened decimals one process remembers, 10 MB when full."""
@@ -77,7 +82,8 @@ API_HISTORY_ROWS_DEFAULT: Final = 1_000
 """History rows where the caller names no ``limit``."""
 
 API_HISTORY_ROWS_MAX: Final = 100_000
-"""History rows of one answer: a month of one vehicle at 30 s. At the bound: 400; the cursor leads on."""
+"""History rows of one answer: a month of one vehicle at 30 s. At the bound: 400; the cursor leads
+on."""
 
 API_SIGNALS_MAX: Final = 200
 """Signal patterns one request may name; enough for every signal of any one protocol."""
@@ -92,91 +98,100 @@ API_STREAMS_PER_TENANT_MAX: Final = 50
 """Of those, one tenant's, so that a tenant's browsers cannot take the others' places."""
 
 API_STREAM_QUEUE_BYTES_MAX: Final = 512 << 10
-"""What waits for one subscriber: half a second of 1,000 events/s. At the bound: the oldest is
-dropped, and the subscriber is told how many events it missed."""
+"""What waits for one subscriber: 250 reports of 45 signals, so a quarter of a second of 1,000/s.
+At the bound: the oldest is dropped, and the subscriber is told how many events it missed."""
 
 API_STREAM_VINS_MAX: Final = 1_000
 """VINs one stream may name; more is a filter on the whole fleet."""
 
 API_STREAM_HEARTBEAT_S: Final = 15.0
-"""A comment to a silent subscriber, so that proxies keep the connection and dead peers are noticed."""
+"""A comment to a silent subscriber, so that proxies keep the connection and dead peers are
+noticed."""
 
 GATEWAY_CONNECTIONS_MAX: Final = 100_000
-"""Connections of one gateway process: 200 MB at 2 KB each. At the bound (or 64 below the descriptor
-limit): a new connection is closed at once, so that the ones that are here stay served."""
+"""Connections of one gateway process: 200 MB at 2 KB each. At the bound (or 64 below the
+descriptor limit): a new connection is closed at once, so that the ones that are here stay
+served."""
 
 GATEWAY_SPARE_DESCRIPTORS: Final = 64
-"""Descriptors kept for engines, files and listeners when the descriptor limit is what bounds us."""
+"""Descriptors kept for engines, files and listeners when the descriptor limit is what bounds
+us."""
 
 GATEWAY_TICKS_IN_FLIGHT_MAX: Final = 8
-"""Ticks awaiting their append. One fsync takes one to five ticks; more would only hold memory. At the bound:
-no tick starts, bytes gather up to GATEWAY_PENDING_BYTES_MAX."""
+"""Ticks awaiting their append. One fsync takes one to five ticks; more would only hold memory. At
+the bound: no tick starts, bytes gather up to GATEWAY_PENDING_BYTES_MAX."""
 
 GATEWAY_TICK_BYTES_MAX: Final = 2 << 20
 """Bytes of one tick: about 5,000 frames, some 15 ms of decoding, so that logins and heartbeats of
 others do not wait longer. At the bound: the rest goes into the next tick."""
 
 GATEWAY_PENDING_BYTES_MAX: Final = 32 << 20
-"""Bytes received and not yet stored: half a second at 70 MB/s. At the bound: no socket is read; TCP
-slows the senders; reading is resumed in turn, a few peers after each tick."""
+"""Bytes received and not yet stored: half a second at 70 MB/s. At the bound: no socket is read;
+TCP slows the senders; reading is resumed in turn, a few peers after each tick."""
 
 GATEWAY_PEER_PENDING_BYTES_MAX: Final = 256 << 10
-"""Bytes of one peer not yet in a tick: four of the largest frames. At the bound: its socket is not read."""
+"""Bytes of one peer not yet in a tick: four of the largest frames. At the bound: its socket is
+not read."""
 
 GATEWAY_PARTIAL_BYTES_MAX: Final = 32 << 20
-"""Unfinished frames of all peers together: 500 of the largest at once. At the bound: the peers whose
-unfinished frame is the oldest are closed; a vehicle sends a frame in one piece."""
+"""Unfinished frames of all peers together: 500 of the largest at once. At the bound: the peers
+whose unfinished frame is the oldest are closed; a vehicle sends a frame in one piece."""
 
 GATEWAY_GARBAGE_BYTES_MAX: Final = 128 << 10
-"""Bytes without a whole frame among them: two of the largest frames, so one damaged length field never
-closes a connection. At the bound: closed."""
+"""Bytes without a whole frame among them: two of the largest frames, so one damaged length field
+never closes a connection. At the bound: closed."""
 
 GATEWAY_WRITE_BUFFER_BYTES_MAX: Final = 256 << 10
 """Answers a peer has not read: thousands of them. At the bound: closed."""
 
 GATEWAY_VEHICLES_CACHED_MAX: Final = 500_000
-"""Remembered VINs, about 150 bytes each. At the bound: the longest unused are forgotten and asked again."""
+"""Remembered VINs, about 150 bytes each. At the bound: the longest unused are forgotten and asked
+again."""
 
 GATEWAY_LOGINS_PER_ROUND_MAX: Final = 1024
-"""Logins resolved and stored in one go; the next round takes the rest. Each peer has one at most."""
+"""Logins resolved and stored in one go; the next round takes the rest. Each peer has one at
+most."""
 
 GATEWAY_QUARANTINED_PER_S_MAX: Final = 100
-"""Quarantine entries per second and process: enough to see what is wrong, too few to fill a disk. At the
-bound: counted, not kept."""
+"""Quarantine entries per second and process: enough to see what is wrong, too few to fill a disk.
+At the bound: counted, not kept."""
 
 GATEWAY_LOGIN_FAILURES_MAX: Final = 3
-"""Wrong platform logins of one connection (GB/T 32960.3 has a sender try three times). At the bound: closed."""
+"""Wrong platform logins of one connection (GB/T 32960.3 has a sender try three times). At the
+bound: closed."""
 
 # ── log, continued ───────────────────────────────────────────────────────────────────────────────
 LOG_SCHEMAS_CACHED_MAX: Final = 512
-"""Schemas of logged batches a process keeps, some 10 KB each. At the bound: the longest unused are
-fetched again."""
+"""Schemas of logged batches a process keeps, some 10 KB each. At the bound: the longest unused
+are fetched again."""
 
 LOG_PART_BYTES_MAX: Final = 1 << 20
 """One message of a longer answer. At the bound: the answer travels in several."""
 
 LOG_REPLY_BYTES_MAX: Final = 64 << 20
-"""One answer between processes; both sides hold it in memory. At the bound: refused, ask for less."""
+"""One answer between processes; both sides hold it in memory. At the bound: refused, ask for
+less."""
 
 LOG_QUARANTINED_DATA_BYTES_MAX: Final = 4096
-"""Bytes kept of one unreadable piece: a look at its head tells. At the bound: cut, and marked so."""
+"""Bytes kept of one unreadable piece: a look at its head tells. At the bound: cut, and marked
+so."""
 
 # ── twin ─────────────────────────────────────────────────────────────────────────────────────────
 TWIN_ROWS_MAX: Final = 1 << 28
-"""Rows of one partition: 268 million vehicles, 2 GiB of address space per signal. At the bound: the
-record's row is counted as dropped; a vehicle number that high is damage, not a fleet."""
+"""Rows of one partition: 268 million vehicles, 2 GiB of address space per signal. At the bound:
+the record's row is counted as dropped; a vehicle number that high is damage, not a fleet."""
 
 TWIN_APPLY_ROWS_MAX: Final = 8_192
 """Rows written in one go: their sequences are odd for some milliseconds, which a reader waits
 out."""
 
 TWIN_GATHER_ROWS_MAX: Final = 65_536
-"""Rows a worker sorts and writes together, in steps of the above: what comes in 25 ms at 2.6 million
-rows a second. At the bound: the rest is the next group."""
+"""Rows a worker sorts and writes together, in steps of the above: what comes in 25 ms at 2.6
+million rows a second. At the bound: the rest is the next group."""
 
 TWIN_FUTURE_S_MAX: Final = 60
-"""How far ahead of its arrival an event time counts. A vehicle whose clock is years ahead would pin
-its values for as long. At the bound: the twin takes arrival plus this for the event time."""
+"""How far ahead of its arrival an event time counts. A vehicle whose clock is years ahead would
+pin its values for as long. At the bound: the twin takes arrival plus this for the event time."""
 
 TWIN_HEAP_UNITS_MAX: Final = (1 << 32) - 1
 """16-byte units of one partition's heap, 64 GiB: what a cell's four bytes can address. At the
@@ -187,9 +202,9 @@ TWIN_SPIN_S_MAX: Final = 0.05
 milliseconds as a rule. At the bound: DependencyError."""
 
 TWIN_READ_WAIT_S_MAX: Final = 2.0
-"""How long a reader waits for a row that is being written. Far longer than writing takes, so that a
-worker the kernel has set aside is waited for; one that has died in it mends the row when it is back.
-At the bound: DependencyError."""
+"""How long a reader waits for a row that is being written. Far longer than writing takes, so that
+a worker the kernel has set aside is waited for; one that has died in it mends the row when it is
+back. At the bound: DependencyError."""
 
 TWIN_SELECT_CHUNK_ROWS: Final = 1 << 18
 """Rows a selection looks at in one go: a few MB of scratch, whatever the fleet's size."""
@@ -230,12 +245,12 @@ oldest are asked for again."""
 
 # ── history ──────────────────────────────────────────────────────────────────────────────────────
 HISTORY_TAIL_ANSWER_BYTES_MAX: Final = 4 << 20
-"""One answer about the hot tail, under the bus's 8 MiB payload. At the bound: the reader asks again
-for half of the vehicles or half of the time."""
+"""One answer about the hot tail, under the bus's 8 MiB payload. At the bound: the reader asks
+again for half of the vehicles or half of the time."""
 
 HISTORY_WINDOWS_MAX: Final = 100_000
 """Down-sampled rows of one answer. At the bound: the cursor leads on."""
 
 HISTORY_RELOADS_MAX: Final = 5
-"""How often one query loads a table anew because the tail has moved on. At the bound: the answer is
-marked partial. More than one reload means commits faster than a table loads."""
+"""How often one query loads a table anew because the tail has moved on. At the bound: the answer
+is marked partial. More than one reload means commits faster than a table loads."""
