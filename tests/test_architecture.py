@@ -115,6 +115,14 @@ def test_every_module_is_tested() -> None:
     assert not missing, f"no test of their room speaks of {missing}"
 
 
+def test_every_limit_binds_somewhere_and_gives_its_reason() -> None:
+    text = (SOURCE / "limits.py").read_text(encoding="utf-8")
+    used = "".join(m.read_text(encoding="utf-8") for m in MODULES if m.name != "limits.py")
+    names = re.findall(r"^([A-Z][A-Z0-9_]+): Final = .*\n(\"\"\")?", text, re.MULTILINE)
+    assert [name for name, _ in names if not re.search(rf"\b{name}\b", used)] == []
+    assert [name for name, reason in names if not reason] == []
+
+
 def test_no_question_is_left_in_the_code() -> None:
     marks = re.compile(r"\b(TODO|FIXME|XXX)\b")
     found = [

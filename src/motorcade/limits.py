@@ -18,10 +18,6 @@ LOG_APPENDS_IN_FLIGHT_MAX: Final = 32
 slower."""
 
 # ── gateway ──────────────────────────────────────────────────────────────────────────────────────
-FRAME_BYTES_MAX: Final = 65_531 + 25
-"""Largest GB/T 32960 frame (section 6.2: data unit up to 65,531 bytes). At the bound: the start
-is taken for garbage and the stream is searched for the next one."""
-
 # ── api ──────────────────────────────────────────────────────────────────────────────────────────
 API_CONNECTIONS_MAX: Final = 4_096
 """Requests one process works on at once. At the bound: further ones wait in the kernel's
@@ -247,9 +243,6 @@ oldest are asked for again."""
 HISTORY_TAIL_ANSWER_BYTES_MAX: Final = 4 << 20
 """One answer about the hot tail, under the bus's 8 MiB payload. At the bound: the reader asks
 again for half of the vehicles or half of the time."""
-
-HISTORY_WINDOWS_MAX: Final = 100_000
-"""Down-sampled rows of one answer. At the bound: the cursor leads on."""
 
 HISTORY_RELOADS_MAX: Final = 5
 """How often one query loads a table anew because the tail has moved on. At the bound: the answer
