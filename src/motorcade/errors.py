@@ -1,8 +1,9 @@
 """The error tree: every error says who is at fault and carries a stable code.
 
-Codes are part of the public interface: they stand in API answers (RFC 9457 ``type``), in
-quarantine entries and in ``motorcade decode`` output. ``docs/errors.md`` lists them and is tested
-against this file.
+Codes are part of the public interface: they stand in API answers (RFC 9457 ``type``) and travel
+between processes. ``docs/errors.md`` lists them and is tested against this file. What is wrong with
+a frame has codes of its protocol (``protocols.frames.Reject``), in the quarantine and in the output
+of ``motorcade decode``.
 """
 
 from __future__ import annotations

@@ -3,9 +3,10 @@ for the rest.
 
 One ``HistoryWriter`` per log partition, in the worker that consumes it. Order of use::
 
-    writer.add(record.sequence, record.batches)      # CapacityError: stop reading, commit, add
-    again if writer.due: position = await writer.commit()  # everything through ``position`` is
-    durable reply = await writer.answer_tail(payload)        # subject ``history.tail.<partition>``
+    writer.add(record.sequence, record.batches)   # CapacityError: stop reading, commit, add again
+    if writer.due:
+        position = await writer.commit()          # everything through ``position`` is durable
+    reply = await writer.answer_tail(payload)     # subject ``history.tail.<partition>``
 """
 
 from __future__ import annotations

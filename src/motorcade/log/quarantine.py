@@ -39,7 +39,7 @@ _FETCH_BYTES: Final = 4 << 20
 
 
 class Quarantined(msgspec.Struct, frozen=True, kw_only=True):
-    """One piece: ``code`` is that of our error tree, ``data`` its first 4 KiB."""
+    """One piece of a vehicle's stream and why it could not be used."""
 
     time_us: int
     """When the gateway had it, microseconds UTC."""
@@ -52,11 +52,11 @@ class Quarantined(msgspec.Struct, frozen=True, kw_only=True):
     vin: str | None = None
     """The vehicle, where that much could be read."""
     code: str
-    """Stable code of the error."""
+    """Stable code of the fault: a protocol's (``protocols.frames.Reject``) or the gateway's."""
     reason: str
     """What was wrong, for people."""
     data: bytes
-    """The bytes."""
+    """The bytes, the first 4 KiB of them."""
     truncated: bool = False
     """Whether there were more."""
 

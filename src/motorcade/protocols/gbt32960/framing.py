@@ -6,8 +6,9 @@ A frame (section 6.2 in both editions; integers big-endian, no escaping)::
     2   1  command
     3   1  answer flag: FE this is a command, else the answer to one
     4  17  VIN in ASCII, or a platform's unique code
-    21  1  encryption of the data unit: 1 none, 2 RSA, 3 AES-128, 4 SM2, 5 SM4, FE abnormal, FF
-    invalid 22  2  length n of the data unit, at most 65,531
+    21  1  encryption of the data unit: 1 none, 2 RSA, 3 AES-128, 4 SM2, 5 SM4, FE abnormal,
+           FF invalid
+    22  2  length n of the data unit, at most 65,531
     24  n  data unit
     24+n 1 BCC: XOR of bytes 2 to 23+n
 
