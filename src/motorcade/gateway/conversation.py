@@ -83,9 +83,11 @@ class Conversation:
         another tick."""
         taken: NDArray[np.bool_] = self._protocol.is_record(frames)
         outcome = Outcome(taken, np.zeros(len(frames), np.uint8))
-        rows = np.flatnonzero(~taken).tolist()
-        stopped: set[int] = set()
-        for row in rows:
+        rows = np.flatnonzero(~taken)
+        if not len(rows):
+            return outcome
+        stopped = self._knocks(rows, frames, peers, taken)
+        for row in rows.tolist():
             index = int(frames.peer[row])
             if index in stopped:
                 continue
@@ -93,6 +95,28 @@ class Conversation:
                 stopped.add(index)
                 self._keep_after(row, index, frames, peers[index], taken)
         return outcome
+
+    def _knocks(
+        self,
+        rows: NDArray[np.int64],
+        frames: Frames,
+        peers: list[Peer],
+        taken: NDArray[np.bool_],
+    ) -> set[int]:
+        """The common login: the first thing a peer says. These are read together when they are
+        decided; returns the peers they come from."""
+        logins = self._protocol.is_login(frames)[rows]
+        first = frames.peer[rows] != np.append(-1, frames.peer)[rows]
+        knocking = rows[logins & first]
+        found: set[int] = set()
+        for row, index in zip(knocking.tolist(), frames.peer[knocking].tolist(), strict=True):
+            peer = peers[index]
+            if self._table.role[peer.slot] == NOBODY:
+                found.add(index)
+                self.logins.request(peer, frames.bytes_of(row))
+                if row + 1 < len(frames) and frames.peer[row + 1] == index:
+                    self._keep_after(row, index, frames, peer, taken)
+        return found
 
     def _hear(self, row: int, frames: Frames, peer: Peer, outcome: Outcome, now_us: int) -> bool:
         """One frame that is no report; true where the peer's role changes with it."""
@@ -110,14 +134,14 @@ class Conversation:
             outcome.replies.append((peer, event.reply(1, now_us)))
         elif name == "Refused" and role == NOBODY and event.code == "cipher":
             # Whose key opens it is known once the registry has said whose vehicle it is.
-            self.logins.request(peer, event)
+            self.logins.request(peer, event.frame)
             return True
         elif name == "Refused":
             self._refused(row, event, peer, outcome)
         elif name in _ROWS and role == PLATFORM:
             outcome.taken[row] = True
         elif name == "LoginRequested":
-            self.logins.request(peer, event)
+            self.logins.request(peer, event.frame)
             return True
         elif name == "PlatformLoginRequested":
             self.logins.request_platform(peer, event)

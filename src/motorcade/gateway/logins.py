@@ -13,20 +13,23 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
 import structlog
 from numpy.typing import NDArray
 
 from motorcade.errors import MotorcadeError
+from motorcade.gateway.directory import vin_text
 from motorcade.gateway.peers import PLATFORM, TERMINAL, WAITING, Peer
 from motorcade.gateway.shared import Shared
 from motorcade.gateway.store import store
 from motorcade.limits import GATEWAY_LOGIN_FAILURES_MAX, GATEWAY_LOGINS_PER_ROUND_MAX
 from motorcade.protocols.frames import Decoded, Frames, Reject
+from motorcade.signals.batch import SignalBatch
 
 if TYPE_CHECKING:
     from motorcade.gateway.listener import Listener
@@ -37,18 +40,10 @@ _log = structlog.get_logger(__name__)
 
 
 class _Request(NamedTuple):
+    """A terminal's login that waits: who sent it, the whole frame."""
+
     peer: Peer
-    event: Any
-
-    @property
-    def vin(self) -> str:
-        vin: str = self.event.vin
-        return vin
-
-    @property
-    def frame(self) -> bytes:
-        frame: bytes = self.event.frame
-        return frame
+    frame: bytes
 
 
 class Logins:
@@ -69,10 +64,10 @@ class Logins:
         """Logins not decided."""
         return len(self._waiting) + len(self._platforms) + (self._task is not None)
 
-    def request(self, peer: Peer, event: Any) -> None:
-        """A terminal wants in; it waits."""
+    def request(self, peer: Peer, frame: bytes) -> None:
+        """A terminal wants in by this login frame, read or not; it waits."""
         peer.state |= WAITING
-        self._waiting.append(_Request(peer, event))
+        self._waiting.append(_Request(peer, frame))
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._rounds())
 
@@ -104,20 +99,28 @@ class Logins:
         if not batch:
             return
         shared = self._shared
+        frames = frames_from([one.frame for one in batch])
+        login_us = shared.clock.now_us()
+        read: Decoded = self._protocol.decode(frames, login_us)
+        sealed, wrong = self._faults(read.rejects, batch)
+        vins = list(map(vin_text, self._protocol.vins(frames)))
+        asked = dict.fromkeys(vin for row, vin in enumerate(vins) if row not in wrong)
         try:
-            known = await shared.directory.resolve(list(dict.fromkeys(one.vin for one in batch)))
+            known = await shared.directory.resolve(list(asked)) if asked else {}
         except MotorcadeError as error:
             shared.metrics.unstored[error.code] += len(batch)
             return
-        found = [known.get(one.vin) for one in batch]
-        frames = frames_from([one.frame for one in batch]).addressed(
+        found = [None if row in wrong else known.get(vin) for row, vin in enumerate(vins)]
+        frames = frames.addressed(
             np.array([one.vehicle if one else 0 for one in found], np.uint64),
             np.array([one.tenant if one else 0 for one in found], np.uint32),
         )
-        login_us = shared.clock.now_us()
-        flag = self._refusals(frames, batch)
-        self._open(frames, batch, flag, login_us)
-        accepted = await self._stored(frames, batch, flag, login_us)
+        flag = self._refusals(frames, batch, wrong)
+        batches = [
+            *_addressed(read, frames),
+            *self._opened(frames, np.array(sealed, np.int64), batch, flag, login_us),
+        ]
+        accepted = await self._stored(frames, batches, flag)
         settled = self._listener.ticks.settled()
         if settled is not None:
             await settled
@@ -127,60 +130,70 @@ class Logins:
         if accepted:
             shared.hint(frames.vehicle[accepted].tolist(), login_us)
 
-    def _refusals(self, frames: Frames, batch: Sequence[_Request]) -> NDArray[np.uint8]:
+    def _faults(
+        self, rejects: Sequence[Reject], batch: Sequence[_Request]
+    ) -> tuple[list[int], set[int]]:
+        """Rows that are encrypted, and rows that cannot be read: annex B has a wrong login ignored,
+        so these are not asked about and get no answer."""
+        sealed, wrong = [], set()
+        for reject in rejects:
+            if reject.code == "cipher":
+                # Whose key opens it is known once the registry has said whose vehicle it is.
+                sealed.append(reject.frame)
+            else:
+                wrong.add(reject.frame)
+                self._keep(reject.code, reject.reason, batch[reject.frame], 0)
+        return sealed, wrong
+
+    def _refusals(
+        self, frames: Frames, batch: Sequence[_Request], wrong: set[int]
+    ) -> NDArray[np.uint8]:
         """Answers of VINs nobody registered; 0 for the others."""
-        unknown = np.flatnonzero(frames.vehicle == 0)
+        unknown = [row for row in np.flatnonzero(frames.vehicle == 0).tolist() if row not in wrong]
         reason = "The VIN is not registered."
-        rejects = [Reject("unknown_vin", reason, b"", row) for row in unknown.tolist()]
-        flag: NDArray[np.uint8] = self._protocol.flags_for(frames, rejects)
-        flag[frames.vehicle != 0] = 0
-        for row in unknown.tolist():
+        rejects = [Reject("unknown_vin", reason, b"", row) for row in unknown]
+        said: NDArray[np.uint8] = self._protocol.flags_for(frames, rejects)
+        flag = np.zeros(len(frames), np.uint8)
+        flag[unknown] = said[unknown]
+        for row in unknown:
             self._keep("unknown_vin", reason, batch[row], 0)
         return flag
 
-    def _open(
-        self, frames: Frames, batch: list[_Request], flag: NDArray[np.uint8], now_us: int
-    ) -> None:
-        """Logins whose data unit was closed until now: open them with the key of the vehicle's
-        tenant."""
-        for row, (peer, event) in enumerate(batch):
-            if type(event).__name__ != "Refused" or not frames.vehicle[row]:
-                continue
-            settings = self._shared.settings.by_tenant.get(int(frames.tenant[row]))
-            again = self._protocol.Session().handle(event.frame, now_us, settings)
-            batch[row] = _Request(peer, again)
-            if type(again).__name__ != "LoginRequested":
-                flag[row] = getattr(again, "owed", 0)
-                frames.vehicle[row] = 0
-                self._keep(
-                    "cipher", "The login cannot be decrypted.", batch[row], int(frames.tenant[row])
-                )
-
-    async def _stored(
+    def _opened(
         self,
         frames: Frames,
+        sealed: NDArray[np.int64],
         batch: Sequence[_Request],
         flag: NDArray[np.uint8],
         login_us: int,
+    ) -> list[SignalBatch]:
+        """The rows of logins that open with the key of the vehicle's tenant; the others' vehicle is
+        struck from ``frames``, and ``flag`` says why."""
+        sealed = sealed[frames.vehicle[sealed] != 0]
+        if not len(sealed):
+            return []
+        some = frames.take(sealed)
+        read: Decoded = self._protocol.decode(some, login_us, self._shared.settings.by_tenant)
+        flags = self._protocol.flags_for(some, read.rejects)
+        for reject in read.rejects:
+            row = int(sealed[reject.frame])
+            flag[row] = flags[reject.frame]
+            frames.vehicle[row] = 0
+            self._keep(reject.code, reject.reason, batch[row], int(frames.tenant[row]))
+        return list(read.batches)
+
+    async def _stored(
+        self, frames: Frames, batches: Sequence[SignalBatch], flag: NDArray[np.uint8]
     ) -> list[int]:
         """Append the login rows; sets their answers, returns the rows that are in."""
-        rows = np.flatnonzero(frames.vehicle != 0)
-        if not len(rows):
+        stored = frames.vehicle != 0
+        if not batches:
             return []
-        some = frames.take(rows)
-        settings = self._shared.settings.by_tenant
-        decoded: Decoded = self._protocol.decode(some, login_us, settings)
-        flag[rows] = 1
-        for reject in decoded.rejects:
-            if reject.frame >= 0:
-                row = int(rows[reject.frame])
-                flag[row] = 0
-                self._keep(reject.code, reject.reason, batch[row], int(frames.tenant[row]))
-        failed = await store(self._shared, decoded.batches) if decoded.batches else None
+        failed = await store(self._shared, batches)
         if failed is not None:
-            count = np.uint64(self._shared.log.partitions)
-            flag[np.isin(frames.vehicle % count, failed) & (frames.vehicle != 0)] = 0
-        accepted: list[int] = rows[flag[rows] == 1].tolist()
+            stored &= ~np.isin(frames.vehicle % np.uint64(self._shared.log.partitions), failed)
+        flag[stored] = 1
+        accepted: list[int] = np.flatnonzero(stored).tolist()
         return accepted
 
     def _admit(
@@ -248,13 +261,25 @@ class Logins:
         self._shared.metrics.rejects[code] += 1
         self._shared.quarantine.add(
             tenant=tenant,
-            vin=request.vin,
+            vin=vin_text(self._protocol.vins(frames_from([request.frame]))[0]),
             protocol=self._protocol.NAME,
             peer=request.peer,
             code=code,
             reason=reason,
             data=request.frame,
         )
+
+
+def _addressed(read: Decoded, frames: Frames) -> Iterator[SignalBatch]:
+    """The rows that were read before their vehicles were known, of the vehicles there are."""
+    for batch, rows in zip(read.batches, read.rows, strict=True):
+        data = batch.data
+        for name, column in (("vehicle", frames.vehicle), ("tenant", frames.tenant)):
+            place = data.schema.get_field_index(name)
+            data = data.set_column(place, data.schema.field(place), pa.array(column[rows]))
+        there = frames.vehicle[rows] != 0
+        whole = SignalBatch(batch.kind, data)
+        yield whole if there.all() else whole.take(np.flatnonzero(there))
 
 
 def frames_from(parts: Sequence[bytes]) -> Frames:

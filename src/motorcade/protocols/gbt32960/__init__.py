@@ -19,7 +19,7 @@ from motorcade.protocols.gbt32960.decode import decode
 from motorcade.protocols.gbt32960.describe import describe, settings_of
 from motorcade.protocols.gbt32960.encode import encode, seal
 from motorcade.protocols.gbt32960.framing import cut, resync
-from motorcade.protocols.gbt32960.rows import commands, is_record, vins
+from motorcade.protocols.gbt32960.rows import commands, is_login, is_record, vins
 from motorcade.protocols.gbt32960.session import Session
 from motorcade.protocols.gbt32960.settings import CustomField, CustomTable, TenantSettings
 from motorcade.protocols.gbt32960.sources import SIGNALS
@@ -41,6 +41,7 @@ __all__ = [
     "encode",
     "encode_reports",
     "flags_for",
+    "is_login",
     "is_record",
     "resync",
     "seal",

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motorcade.protocols.frames import Frames
-from motorcade.protocols.gbt32960.words import COMMAND, REALTIME, REISSUE
+from motorcade.protocols.gbt32960.words import COMMAND, LOGIN, REALTIME, REISSUE
 
-__all__ = ["commands", "is_record", "vins"]
+__all__ = ["commands", "is_login", "is_record", "vins"]
 
 
 def commands(frames: Frames) -> NDArray[np.uint8]:
@@ -23,6 +23,13 @@ def is_record(frames: Frames) -> NDArray[np.bool_]:
     asked = frames.buffer[frames.offset + 3] == COMMAND
     record: NDArray[np.bool_] = ((command == REALTIME) | (command == REISSUE)) & asked
     return record
+
+
+def is_login(frames: Frames) -> NDArray[np.bool_]:
+    """Which frames are vehicles' logins (01), readable or not: bool (n)."""
+    asked = frames.buffer[frames.offset + 3] == COMMAND
+    login: NDArray[np.bool_] = (commands(frames) == LOGIN) & asked
+    return login
 
 
 def vins(frames: Frames) -> list[bytes]:
