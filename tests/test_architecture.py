@@ -25,6 +25,7 @@ TESTED_ELSEWHERE = {
     "log/config": "tests/log sets its fields",
     "simulator/figures": "a record without behaviour",
     "signals/maintain": "tests/signals checks that what it generates is current",
+    "fleet/config": "tests/fleet sets its fields",
     "node/benches": "tests/node/cli/test_tools.py runs it",
     "node/engines": "tests/end_to_end runs the platform",
     "node/platform": "tests/end_to_end runs the platform",

@@ -124,3 +124,17 @@ async def test_a_full_disk_or_broken_child_does_not_end_the_keeping(tmp_path: Pa
     await _until(lambda: child.is_ready and _pid(child) != before)
     assert not troubles
     await supervisor.stop()
+
+
+async def test_a_long_log_is_cut_and_its_predecessor_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("motorcade.node.supervise._LOG_BYTES_MAX", 1000)
+    monkeypatch.setattr("motorcade.node.supervise._HEALTH_EVERY_S", 0.05)
+    child = _child(tmp_path, "print('x' * 2000, flush=True); " + _SERVE)
+    supervisor = Supervisor(lambda _: None)
+    await supervisor.start([child])
+    kept = tmp_path / "child.log.1"
+    await _until(lambda: kept.exists() and child.log_file.stat().st_size == 0)
+    assert kept.stat().st_size > 1000
+    await supervisor.stop()

@@ -40,7 +40,7 @@ class Platform:
         Raises ``Conflict`` where another process holds the directory, ``DependencyError`` with the
         end of the log of whatever did not start.
         """
-        self.data.mkdir(parents=True, exist_ok=True)
+        self.data.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock.acquire(command)
         try:
             self._supervisor = Supervisor(self._announce)

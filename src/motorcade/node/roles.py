@@ -7,7 +7,7 @@ import contextlib
 import gc
 import logging
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final, TextIO, cast
 
 import structlog
@@ -17,6 +17,7 @@ from motorcade.errors import Invalid, MotorcadeError
 from motorcade.node.config import Settings
 from motorcade.node.lossy import LossyText
 from motorcade.node.platform import serve_until_signalled
+from motorcade.node.retention import Retention
 from motorcade.node.rooms import (
     ApiConfig,
     FleetConfig,
@@ -36,7 +37,6 @@ __all__ = ["run_api", "run_gateway", "run_role", "run_worker"]
 
 _ALIVE_EVERY_S: Final = 1.0
 _METRICS_TIMEOUT_S: Final = 1.0
-_RETENTION_EVERY_S: Final = 60.0
 
 Role = Callable[[Settings, int, asyncio.Event, Callable[[dict[str, Any]], None]], Awaitable[None]]
 
@@ -117,38 +117,36 @@ async def run_worker(
     from motorcade.twin.reader import TwinReader
     from motorcade.twin.writer import TwinWriter
 
-    clock, catalogue, data = SystemClock(), load_catalogue(), settings.data
-    history_config = settings.get(HistoryConfig)
+    clock, catalogue = SystemClock(), load_catalogue()
+    twin_folder, history_folder = settings.data / "twin", settings.data / "history"
+    history_config, twin_config = settings.get(HistoryConfig), settings.get(TwinConfig)
     async with contextlib.AsyncExitStack() as stack:
         log = await _connect_log(stack, settings, f"worker-{index}")
         own = [p for p in range(log.partitions) if p % settings.node.workers == index]
         workers = []
         for partition in own:
-            twin = TwinWriter(data / "twin", partition, log.partitions, catalogue)
+            twin = TwinWriter(twin_folder, partition, log.partitions, catalogue)
+            start = twin.position
             history = HistoryWriter(
-                data / "history",
-                partition,
-                catalogue,
-                clock,
-                history_config,
-                position=twin.position,
+                history_folder, partition, catalogue, clock, history_config, position=start
             )
-            config = settings.get(TwinConfig)
-            workers.append(PartitionWorker(partition, log, twin, history, config, clock.now_us))
-        reader = TwinReader(data / "twin", log.partitions, catalogue, only=own)
+            workers.append(
+                PartitionWorker(partition, log, twin, history, twin_config, clock.now_us)
+            )
         metrics = WorkerMetrics(workers)
         await _serve_metrics(stack, log, f"worker.{index}", lambda: metrics.render().decode())
-        retention = await _retention(stack, settings)
+        retention = _retention(settings)
+        await stack.enter_async_context(retention.refreshed())
         maintenance = Maintenance(
-            data / "history",
+            history_folder,
             clock,
             history_config,
-            retention_days=retention.get,
+            retention_days=retention,
             failed=_tell_unmaintained,
         )
         await follow(
             workers,
-            reader,
+            TwinReader(twin_folder, log.partitions, catalogue, only=own),
             stopping,
             beside=[maintenance.run],
             serving=lambda: serving({"partitions": own}),
@@ -165,6 +163,7 @@ async def run_api(
     from motorcade.api.serve import ApiServer
     from motorcade.api.services import Services
     from motorcade.history.reader import HistoryReader
+    from motorcade.history.tail_request import subject
     from motorcade.protocols import find, names
     from motorcade.signals.catalogue import load_catalogue
     from motorcade.twin.reader import TwinReader
@@ -178,7 +177,7 @@ async def run_api(
             log.partitions,
             catalogue,
             clock,
-            lambda partition, payload: log.request(f"history.tail.{partition}", payload),
+            lambda partition, payload: log.request(subject(partition), payload),
             config=settings.get(HistoryConfig),
         )
         stack.callback(history.close)
@@ -228,28 +227,17 @@ async def _connect_fleet(stack: contextlib.AsyncExitStack, settings: Settings) -
     return fleet
 
 
-async def _retention(stack: contextlib.AsyncExitStack, settings: Settings) -> dict[int, int | None]:
-    """Days of history every tenant keeps, looked at again each minute while ``stack`` is open.
-
-    Where no registry is set the configured number holds for all.
-    """
-    days: dict[int, int | None] = {}
+def _retention(settings: Settings) -> Retention:
+    default_days = settings.get(HistoryConfig).retention_days
     if not settings.get(FleetConfig).url:
-        return days
-    fleet = await _connect_fleet(stack, settings)
+        return Retention(default_days, None)
 
-    async def refresh() -> None:
-        while True:
-            try:
-                found = await fleet.gateway_settings()
-                days.update({t: its.history_retention_days for t, its in found.items()})
-            except MotorcadeError as error:
-                structlog.get_logger("worker").warning("retention unknown", detail=error.detail)
-            await asyncio.sleep(_RETENTION_EVERY_S)
+    @contextlib.asynccontextmanager
+    async def connect() -> AsyncIterator[Fleet]:
+        async with contextlib.AsyncExitStack() as stack:
+            yield await _connect_fleet(stack, settings)
 
-    task = asyncio.create_task(refresh())
-    stack.callback(task.cancel)
-    return days
+    return Retention(default_days, connect)
 
 
 def _tell_unmaintained(tenant: int, error: MotorcadeError) -> None:

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import ctypes
 import os
+import shutil
 import signal
 import sys
 import time
@@ -26,6 +27,7 @@ _STEADY_S = 30.0
 _HEALTH_EVERY_S = 2.0
 _HEALTH_TIMEOUT_S = 5.0
 _HEALTH_STRIKES = 6
+_LOG_BYTES_MAX = 16 << 20
 
 
 @dataclass(slots=True)
@@ -164,6 +166,7 @@ class Supervisor:
                 await asyncio.wait_for(asyncio.shield(process.wait()), _HEALTH_EVERY_S)
             if process.returncode is not None:
                 return f"ended with exit status {process.returncode}"
+            _rotate(child.log_file)
             strikes = 0 if await _ask(child.ready) else strikes + 1
             child.is_ready = strikes == 0
             if strikes >= _HEALTH_STRIKES:
@@ -200,6 +203,18 @@ def _tail(path: Path, size: int = 2000) -> str:
         return path.read_bytes()[-size:].decode(errors="replace")
     except OSError:
         return "(no log)"
+
+
+def _rotate(path: Path) -> None:
+    """Keep a log and its predecessor within ``_LOG_BYTES_MAX`` each.
+
+    The child appends, so cutting its open file to nothing is safe; what it writes between the copy
+    and the cut is lost, which logs bear.
+    """
+    with contextlib.suppress(OSError):
+        if path.stat().st_size > _LOG_BYTES_MAX:
+            shutil.copyfile(path, path.with_name(path.name + ".1"))
+            os.truncate(path, 0)
 
 
 def _die_with_parent(stop_signal: signal.Signals) -> Callable[[], None] | None:
