@@ -94,6 +94,7 @@ def tenant_settings(
     config: ConfigOption = None,
     data: DataOption = None,
     assignments: SetOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Show a tenant's settings, or replace them by a file's (JSON)."""
     from motorcade.fleet.settings import settings_from_json
@@ -109,7 +110,8 @@ def tenant_settings(
         return await fleet.update_settings(tenant.number, settings_from_json(content))
 
     tenant = _with_fleet((config, data, assignments), work)
-    typer.echo(msgspec.json.format(msgspec.json.encode(tenant.settings.redacted()), indent=2))
+    shown = msgspec.json.encode(tenant.settings.redacted())
+    typer.echo((shown if as_json else msgspec.json.format(shown, indent=2)).decode())
 
 
 @account_app.command("add")
@@ -207,6 +209,7 @@ def key_revoke(
     config: ConfigOption = None,
     data: DataOption = None,
     assignments: SetOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """End an API key."""
 
@@ -215,8 +218,8 @@ def key_revoke(
             return await fleet.revoke_platform_key(key)
         return await fleet.revoke_key((await fleet.tenant_named(tenant)).number, key)
 
-    _with_fleet((config, data, assignments), work)
-    typer.echo(f"revoked {key}")
+    ended = _with_fleet((config, data, assignments), work)
+    print_facts([{"id": ended.id, "revoked": ended.revoked.isoformat()}], as_json=as_json)
 
 
 @vehicle_app.command("import")
