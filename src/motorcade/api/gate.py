@@ -34,7 +34,7 @@ class Gate:
             method, template = scope.get("method", ""), scope["path_template"]
             limit_s = scope["route_handler"].opt.get("timeout_s", self._timeout_s)
             begun = self._clock.monotonic_s()
-            status = 500
+            status: int = HTTPStatus.INTERNAL_SERVER_ERROR
 
             async def noted(message: Message) -> None:
                 nonlocal status
@@ -47,10 +47,13 @@ class Gate:
             try:
                 async with asyncio.timeout(limit_s or None):
                     await app(scope, receive, noted)
+            except TimeoutError:
+                status = HTTPStatus.SERVICE_UNAVAILABLE
+                raise
             finally:
                 if limit_s:
                     took = self._clock.monotonic_s() - begun
-                    self._meters.request(template, method, status, took)
+                    self._meters.request(template, method, int(status), took)
 
         return gated
 
