@@ -28,6 +28,7 @@ SETTINGS = (
     "history.compact_every_s=3",
     "history.compact_fan_in=3",
 )
+STORM_KILLS = 12
 SEEDS = (1, None)
 """Seeds that once failed, and None: a fresh one. A seed that fails is added here."""
 
@@ -46,6 +47,7 @@ async def test_what_was_acknowledged_survives_any_kill(tmp_path: Path, seed: int
                 await asyncio.sleep(lot.uniform(0.0, 1.0))
                 _kill(platform, victims)
                 await cars.until_acknowledged(2 * CARS)
+            await _storm(platform, lot)
             await cars.drained()
         print(platform.output())
         await audit(platform, cars, key, tmp_path / "replay")
@@ -58,6 +60,13 @@ def _order(lot: random.Random) -> list[tuple[str, ...]]:
     order = [*alone, *pairs, PROCESSES, PROCESSES]
     lot.shuffle(order)
     return order
+
+
+async def _storm(platform: RunningPlatform, lot: random.Random) -> None:
+    """Blow after blow, while what the last one hit is still coming back."""
+    for _ in range(STORM_KILLS):
+        await asyncio.sleep(lot.uniform(0.0, 0.5))
+        _kill(platform, (lot.choice(PROCESSES),))
 
 
 def _kill(platform: RunningPlatform, victims: tuple[str, ...]) -> None:
