@@ -50,7 +50,7 @@ from motorcade.simulator.load import Load, LoadPlan
 from motorcade.twin.reader import TwinReader
 from motorcade.twin.writer import TwinWriter
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from platforms import running_platform
 
 __all__ = ["run"]
@@ -185,7 +185,7 @@ def _engines(directory: Path) -> Iterator[Path]:
 
 @contextmanager
 def _child(role: str, directory: Path) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, __file__, role, str(directory)]
+    command = [sys.executable, "-P", __file__, role, str(directory)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield process

@@ -23,8 +23,8 @@ import psutil
 from motorcade.simulator.drive import Links, Plan, cut_gbt32960
 from motorcade.simulator.figures import Figure
 
-sys.path.insert(0, str(Path(__file__).parent))
-sys.path.insert(1, str(Path(__file__).parents[1] / "tests"))
+sys.path.append(str(Path(__file__).parent))
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from ingest import Reports, login, vins
 from platforms import RunningPlatform, running_platform
 
@@ -137,7 +137,7 @@ def _discard(links: Links, wait_s: float) -> None:
 def _subscriber(platform: RunningPlatform, key: str, file: Path) -> Iterator[Path]:
     """A process that follows the stream into ``file``; nothing is missed once this is entered."""
     address = platform.http.removeprefix("http://")
-    command = [sys.executable, __file__, address, key, str(file)]
+    command = [sys.executable, "-P", __file__, address, key, str(file)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             if process.stdout is None or process.stdout.readline().strip() != "ready":
