@@ -247,3 +247,16 @@ again for half of the vehicles or half of the time."""
 HISTORY_RELOADS_MAX: Final = 5
 """How often one query loads a table anew because the tail has moved on. At the bound: the answer
 is marked partial. More than one reload means commits faster than a table loads."""
+
+# ── custom items of GB/T 32960 ───────────────────────────────────────────────────────────────────
+CUSTOM_FIELDS_MAX: Final = 1_000
+"""Fields of one tenant's custom tables: each costs every decode of its frames some 20 us. At the
+bound: Invalid."""
+
+CUSTOM_CODES_MAX: Final = 256
+"""Codes of one custom field, more than any enumeration has words. At the bound: Invalid."""
+
+# ── fleet, continued ─────────────────────────────────────────────────────────────────────────────
+PASSWORDS_WAITING_PER_ACCOUNT_MAX: Final = 4
+"""Different passwords of one account that wait to be hashed, 40 ms each: whoever guesses at one
+account holds the others up no longer than that. At the bound: CapacityError, try again."""

@@ -115,3 +115,19 @@ def test_half_made_and_foreign_directories(tmp_path: Path) -> None:
     with pytest.raises(CorruptionError):
         EmbeddedPostgres(tmp_path / "other").prepare()
     assert (foreign / "letter.txt").exists()
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0, reason="only root could mistake another's folder for its own"
+)
+def test_a_socket_folder_of_somebody_else_is_refused(tmp_path: Path) -> None:
+    engine = EmbeddedPostgres(tmp_path / "postgres", Config(fsync=False))
+    sockets = tmp_path / "postgres" / "socket"
+    sockets.mkdir(parents=True)
+    os.chown(sockets, 12_345, 12_345)
+    with pytest.raises(DependencyError, match="someone else"):
+        engine.prepare()
+    sockets.rmdir()
+    sockets.symlink_to(tmp_path)
+    with pytest.raises(DependencyError, match="someone else"):
+        engine.prepare()

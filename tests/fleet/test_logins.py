@@ -20,6 +20,7 @@ pytestmark = pytest.mark.engines
 
 V = build(np.random.default_rng(5), "LSV", 300)
 OTHER = build(np.random.default_rng(5), "LFV", 3)
+STRICT = build(np.random.default_rng(5), "LAA", 1)[0]
 WRONG = V[0][:8] + ("1" if V[0][8] != "1" else "2") + V[0][9:]
 
 
@@ -34,12 +35,12 @@ async def test_known_and_unknown(fleet: Fleet) -> None:
 async def test_a_claimed_prefix_registers(fleet: Fleet, clock: SteerableClock) -> None:
     await fleet.create_tenant("lax", TenantSettings(auto_register_wmi=("LSV",)))
     await fleet.create_tenant(
-        "strict", TenantSettings(auto_register_wmi=(V[1][:5],), vin_check_digit=True)
+        "strict", TenantSettings(auto_register_wmi=("LAA", "LAA123"), vin_check_digit=True)
     )
     assert await fleet.resolve([V[0]], register=False) == {}
-    found = await fleet.resolve([V[0], V[1], OTHER[0], "LSVx", "LSVOOOOOOOOOOOOOO"])
-    assert found == {V[0]: Known(1, 1, V[0]), V[1]: Known(2, 2, V[1])}
-    assert await fleet.resolve([V[1], V[0]]) == found
+    found = await fleet.resolve([V[0], STRICT, OTHER[0], "LSVx", "LSVOOOOOOOOOOOOOO"])
+    assert found == {V[0]: Known(1, 1, V[0]), STRICT: Known(2, 2, STRICT)}
+    assert await fleet.resolve([STRICT, V[0]]) == found
     assert list(await fleet.resolve([WRONG])) == [WRONG]
     await fleet.update_settings(
         1, TenantSettings(auto_register_wmi=("LSV", "LFV"), vin_check_digit=True)

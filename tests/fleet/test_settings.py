@@ -16,6 +16,8 @@ from motorcade.fleet.settings import (
 )
 from motorcade.protocols.gbt32960.settings import TenantSettings as DecoderSettings
 
+MODE = "Vehicle.Powertrain.RunningMode"
+CELLS = "Vehicle.Powertrain.TractionBattery.CellVoltage.CellVoltages"
 FULL: dict[str, Any] = {
     "vin_check_digit": True,
     "auto_register_wmi": ["LSV", "LFVA12"],
@@ -25,7 +27,7 @@ FULL: dict[str, Any] = {
         "aes_key_hex": "000102030405060708090a0b0c0d0e0f",
         "aes_mode": "cbc",
         "custom": [
-            {"type": 128, "fields": [{"path": "Vehicle.Speed", "codes": {"1": "ON"}}]},
+            {"type": 128, "fields": [{"path": MODE, "codes": {"1": "HYBRID"}}]},
         ],
     },
 }
@@ -35,7 +37,7 @@ def test_everything_survives_storage() -> None:
     settings = settings_from_json(FULL)
     assert settings_from_json(json.loads(settings_to_json(settings))) == settings
     assert settings.aes_key == bytes(range(16))
-    assert settings.custom[0].fields[0].codes == {1: "ON"}
+    assert settings.custom[0].fields[0].codes == {1: "HYBRID"}
     assert settings_to_json(TenantSettings()) == "{}"
 
 
@@ -71,6 +73,9 @@ def test_keys_are_not_shown() -> None:
         {"gbt32960": {"custom": [{"type": 128}, {"type": 128}]}},
         {"gbt32960": {"custom": [{"type": 128, "fields": [{"path": ""}]}]}},
         {"gbt32960": {"custom": [{"type": 128, "fields": [{"path": "a", "offset": -1}]}]}},
+        {"gbt32960": {"custom": [{"type": 128, "fields": [{"path": "Vehicle.Speeed"}]}]}},
+        {"gbt32960": {"custom": [{"type": 128, "fields": [{"path": CELLS}]}]}},
+        {"gbt32960": {"custom": [{"type": 128, "fields": [{"path": MODE}]}]}},
         [],
     ],
 )

@@ -75,9 +75,56 @@ async def test_a_prefix_belongs_to_one_tenant(fleet: Fleet) -> None:
     await fleet.update_settings(2, lsv)
 
 
+@pytest.mark.parametrize(("first", "second"), [("LSV", "LSVAB"), ("LSVAB", "LSV")])
+async def test_a_prefix_overlaps_no_other_tenants(fleet: Fleet, first: str, second: str) -> None:
+    """Whichever is longer: a longer one would take the other tenant's vehicles."""
+    await fleet.create_tenant("a", TenantSettings(auto_register_wmi=(first, "LFV", "LFVA")))
+    wanted = TenantSettings(auto_register_wmi=("LAA", second))
+    with pytest.raises(Conflict, match=second):
+        await fleet.create_tenant("b", wanted)
+    b = await fleet.create_tenant("b", TenantSettings(auto_register_wmi=("LAA",)))
+    with pytest.raises(Conflict, match=second):
+        await fleet.update_settings(b.number, wanted)
+    assert (await fleet.tenant(b.number)).settings.auto_register_wmi == ("LAA",)
+    others = TenantSettings(auto_register_wmi=("LSX", "LSW12"))
+    assert (await fleet.update_settings(b.number, others)).settings == others
+
+
+async def test_of_claims_at_once_one_wins(fleet: Fleet) -> None:
+    wanted = [TenantSettings(auto_register_wmi=("LSVABC"[:size],)) for size in (3, 4, 5, 6)]
+    made = await asyncio.gather(
+        *(fleet.create_tenant(f"t{n}", settings) for n, settings in enumerate(wanted)),
+        return_exceptions=True,
+    )
+    assert sorted(isinstance(one, Conflict) for one in made) == [False, True, True, True]
+
+
 async def test_unknown_settings_in_the_database_are_errors(fleet: Fleet, config: Config) -> None:
     await fleet.create_tenant("a")
     with psycopg.connect(config.owner_url, autocommit=True) as connection:
         connection.execute("UPDATE tenants SET settings = %s", (json.dumps({"colour": "red"}),))
     with pytest.raises(Invalid, match="colour"):
         await fleet.tenants()
+    assert await fleet.gateway_settings() == {}
+
+
+async def test_one_tenants_unreadable_settings_are_not_the_others(
+    fleet: Fleet, config: Config
+) -> None:
+    wanted = TenantSettings(history_retention_days=0)
+    for name in ("a", "b"):
+        await fleet.create_tenant(name, wanted)
+    with psycopg.connect(config.owner_url, autocommit=True) as connection:
+        connection.execute("SET motorcade.platform = 'on'")
+        changed = json.dumps({"colour": "red"})
+        connection.execute("UPDATE tenants SET settings = %s WHERE number = 1", (changed,))
+    assert await fleet.gateway_settings() == {2: wanted}
+
+
+async def test_a_path_the_catalogue_lost_spoils_no_settings(fleet: Fleet, config: Config) -> None:
+    await fleet.create_tenant("a")
+    stored = {"gbt32960": {"custom": [{"type": 128, "fields": [{"path": "Vehicle.Gone"}]}]}}
+    with psycopg.connect(config.owner_url, autocommit=True) as connection:
+        connection.execute("SET motorcade.platform = 'on'")
+        connection.execute("UPDATE tenants SET settings = %s", (json.dumps(stored),))
+    assert (await fleet.gateway_settings())[1].custom[0].fields[0].path == "Vehicle.Gone"

@@ -17,6 +17,7 @@ import os
 import pwd
 import shutil
 import signal
+import stat
 import subprocess
 import tempfile
 import time
@@ -111,14 +112,15 @@ class EmbeddedPostgres:
         self._directory.chmod(0o700)
         if self._prefix is None:
             self._prefix = _unprivileged(self._directory)
-        _private_directory(self._sockets)
+        _private_directory(self._sockets, _switched(self._prefix))
         self._end_leftovers()
         if not (self._data / "PG_VERSION").exists():
             self._create()
         (self._data / "postgresql.conf").write_text(self._settings())
         (self._data / "pg_hba.conf").write_text("local all all trust\n")
-        if os.geteuid() == 0 and "setpriv" in self._prefix[:1]:
-            _give(self._directory, self._sockets, self._prefix)
+        account = _switched(self._prefix)
+        if account is not None:
+            _give(self._directory, self._sockets, account)
 
     def command(self) -> list[str]:
         """The server as a foreground process; its log goes to standard error."""
@@ -179,8 +181,9 @@ class EmbeddedPostgres:
             if any(self._data.iterdir()):
                 raise CorruptionError(f"{self._data} holds files but no PostgreSQL cluster")
             self._data.rmdir()
-        if "setpriv" in (self._prefix or [])[:1]:
-            _give(self._directory, self._sockets, self._prefix or [])
+        account = _switched(self._prefix or [])
+        if account is not None:
+            _give(self._directory, self._sockets, account)
         sync = "--sync-method=syncfs" if self._config.fsync else "--no-sync"
         done = subprocess.run(
             [*(self._prefix or []), str(_binary("initdb")), *_INITDB, sync, "-D", str(fresh)],
@@ -281,10 +284,13 @@ def _socket_directory(directory: Path) -> Path:
     return Path(tempfile.gettempdir()) / f"motorcade-{os.geteuid()}-{digest}"
 
 
-def _private_directory(path: Path) -> None:
+def _private_directory(path: Path, account: tuple[int, int] | None) -> None:
+    """Make or take a directory of ours, or of the account we gave it to; root too takes no other's:
+    whoever made it could put another server's socket there."""
     path.mkdir(mode=0o700, exist_ok=True)
     found = path.lstat()
-    if path.is_symlink() or (os.geteuid() not in (0, found.st_uid)):
+    owners = {os.geteuid(), *(account or ())[:1]}
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid not in owners:
         raise DependencyError(f"{path} belongs to someone else; remove it")
     path.chmod(0o700)
 
@@ -333,9 +339,14 @@ def _works(command: Sequence[str]) -> bool:
         return False
 
 
-def _give(directory: Path, sockets: Path, prefix: Sequence[str]) -> None:
+def _switched(prefix: Sequence[str]) -> tuple[int, int] | None:
+    """User and group that ``setpriv`` switches to, where it is what we start with."""
+    if prefix[:1] != ["setpriv"]:
+        return None
+    return int(prefix[1].partition("=")[2]), int(prefix[2].partition("=")[2])
+
+
+def _give(directory: Path, sockets: Path, account: tuple[int, int]) -> None:
     """Hand our files to the account that ``setpriv`` switches to."""
-    uid = int(prefix[1].partition("=")[2])
-    gid = int(prefix[2].partition("=")[2])
     for path in (directory, sockets, *directory.rglob("*")):
-        os.chown(path, uid, gid, follow_symlinks=False)
+        os.chown(path, *account, follow_symlinks=False)

@@ -166,7 +166,7 @@ async def _prepare(connection: Connection, tenant: int) -> bool:
     row = await one(connection, "SELECT settings FROM tenants WHERE number = %s", (tenant,))
     if row is None:
         raise NotFound(f"there is no tenant number {tenant}")
-    return settings_from_json(row[0]).vin_check_digit
+    return settings_from_json(row[0], stored=True).vin_check_digit
 
 
 def _copy_text(frame: pl.DataFrame, first: int) -> bytes:

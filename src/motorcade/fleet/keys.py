@@ -6,11 +6,8 @@ bits as their SHA-256, a password, which people choose, by scrypt.
 
 from __future__ import annotations
 
-import asyncio
-import base64
 import hashlib
 import hmac
-import os
 import re
 import secrets
 from collections.abc import Sequence
@@ -22,12 +19,10 @@ import msgspec
 from motorcade.clock import Clock
 from motorcade.errors import Conflict, Invalid, NotFound
 from motorcade.fleet.cache import Believed
+from motorcade.fleet.passwords import Passwords
 from motorcade.fleet.store import Connection, Part, moment, one
 
-__all__ = ["Key", "NewKey", "PlatformAccount", "Principal", "Keys", "Role", "PASSWORD_PROVEN_S"]
-
-PASSWORD_PROVEN_S: Final = 3_600.0
-"""How long a platform account's right password need not be hashed again."""
+__all__ = ["Key", "NewKey", "PlatformAccount", "Principal", "Keys", "Role"]
 
 Role = Literal["admin", "operator", "reader", "platform"]
 """What a key may do; ``platform`` belongs to no tenant."""
@@ -75,8 +70,7 @@ class Keys(Part):
     _principals: Believed[bytes, Principal]
     _strangers: Believed[bytes, bool]
     """Unknown tokens, apart: a guesser must not push good keys out."""
-    _proven: Believed[bytes, bool]
-    _hashing: asyncio.Semaphore
+    _passwords: Passwords
 
     async def create_key(self, tenant: int, role: Role, name: str = "") -> NewKey:
         """A key of one tenant with role ``admin``, ``operator`` or ``reader``; ``Invalid``."""
@@ -135,7 +129,7 @@ class Keys(Part):
                 "a platform account has a name of 1 to 12 and a password of 1 to 20 bytes"
             )
         created = moment(self._clock)
-        hashed = await self._scrypt(password, os.urandom(16))
+        hashed = await self._passwords.make(password)
         async with self._store.tenant(tenant, pipeline=False) as connection:
             cursor = await connection.execute(
                 "INSERT INTO platform_accounts (name, tenant, password, created)"
@@ -170,8 +164,12 @@ class Keys(Part):
 
     async def platform_login(self, user: str, password: str) -> int | None:
         """The tenant number of the account, or null for a wrong name or password (platform scope).
-        A wrong name costs the same time as a wrong password; a right one is proven once and
-        remembered for ``PASSWORD_PROVEN_S``, so that a platform's many links come back at once."""
+
+        A wrong name takes as long as a wrong password; a right one is proven once and remembered
+        for ``PASSWORD_PROVEN_S``, so that a platform's many links come back at once.
+        ``CapacityError`` where many different passwords are tried at one account: the others'
+        logins do not wait for those.
+        """
         row = None
         if user and "\0" not in user:
             async with self._store.platform() as connection:
@@ -180,16 +178,8 @@ class Keys(Part):
                     "SELECT password, tenant FROM platform_accounts WHERE name = %s",
                     (user,),
                 )
-        stored = row[0] if row else "scrypt$" + base64.b64encode(bytes(16)).decode() + "$"
-        proof = hmac.digest(stored.encode(), password.encode(), "sha256")
-        if row is not None and self._proven.get(proof) is not None:
-            return int(row[1])
-        salt = base64.b64decode(stored.split("$")[1])
-        hashed = await self._scrypt(password, salt)
-        if row is None or not hmac.compare_digest(hashed, stored):
-            return None
-        self._proven.put(proof, True)
-        return int(row[1])
+        fits = await self._passwords.fits(user, password, row[0] if row else None)
+        return int(row[1]) if row is not None and fits else None
 
     async def _create_key(
         self, connection: Connection, tenant: int | None, role: Role, name: str
@@ -232,15 +222,6 @@ class Keys(Part):
         if row is None or not hmac.compare_digest(_hash(form["secret"]), bytes(row[0])):
             return None
         return Principal(key=form["id"], role=row[1], tenant=row[2], tenant_name=row[3])
-
-    async def _scrypt(self, password: str, salt: bytes) -> str:
-        """One at a time: each takes 16 MiB and some 40 ms, and a flood of logins must not take
-        the machine."""
-        async with self._hashing:
-            digest = await asyncio.to_thread(
-                hashlib.scrypt, password.encode(), salt=salt, n=1 << 14, r=8, p=1
-            )
-        return f"scrypt${base64.b64encode(salt).decode()}${base64.b64encode(digest).decode()}"
 
 
 _TOKEN: Final = re.compile(r"mc_(?P<id>[0-9a-f]{12})_(?P<secret>[A-Za-z0-9_-]{43})")

@@ -71,7 +71,7 @@ class Logins(Part):
                 " JOIN tenants t ON t.number = c.tenant"
             )
             claims = [
-                Claim(row[0], row[1], settings_from_json(row[2]).vin_check_digit)
+                Claim(row[0], row[1], settings_from_json(row[2], stored=True).vin_check_digit)
                 for row in await cursor.fetchall()
             ]
         self._claims.put("", claims)

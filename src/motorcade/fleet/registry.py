@@ -7,14 +7,13 @@ return works again.
 
 from __future__ import annotations
 
-import asyncio
-
 from motorcade.clock import Clock
 from motorcade.fleet.cache import Believed
 from motorcade.fleet.importing import Importing
-from motorcade.fleet.keys import PASSWORD_PROVEN_S, Keys
+from motorcade.fleet.keys import Keys
 from motorcade.fleet.logins import Logins
 from motorcade.fleet.migrate import migrate
+from motorcade.fleet.passwords import Passwords
 from motorcade.fleet.store import Config, Store
 from motorcade.fleet.tenants import Tenants
 from motorcade.fleet.vehicles import Vehicles
@@ -34,9 +33,8 @@ class Fleet(Tenants, Vehicles, Importing, Keys, Logins):
         self._vins = Believed(clock, ttl_s, BELIEVED_ENTRIES_MAX)
         self._principals = Believed(clock, ttl_s, BELIEVED_ENTRIES_MAX)
         self._strangers = Believed(clock, ttl_s, BELIEVED_ENTRIES_MAX)
-        self._proven = Believed(clock, PASSWORD_PROVEN_S, BELIEVED_ENTRIES_MAX)
         self._claims = Believed(clock, ttl_s, 1)
-        self._hashing = asyncio.Semaphore(1)
+        self._passwords = Passwords(clock)
 
     @classmethod
     async def connect(cls, config: Config, clock: Clock) -> Fleet:

@@ -10,8 +10,10 @@ from typing import Any, Literal
 
 import msgspec
 
-from motorcade.errors import Invalid
+from motorcade.errors import CallerError, Invalid
 from motorcade.fleet.vin import VIN_CHARACTERS
+from motorcade.protocols.gbt32960.custom import check_tables
+from motorcade.protocols.gbt32960.plan import plan
 from motorcade.protocols.gbt32960.settings import CustomTable
 
 __all__ = [
@@ -48,8 +50,8 @@ class TenantSettings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_f
     vin_check_digit: bool = False
     """Refuse VINs whose check digit is wrong (vehicles made for China carry one)."""
     auto_register_wmi: tuple[str, ...] = ()
-    """VIN prefixes of 3 to 11 characters whose vehicles are registered at their first login. No
-    prefix belongs to two tenants; the longest that fits decides."""
+    """VIN prefixes of 3 to 11 characters whose vehicles are registered at their first login. A
+    prefix that overlaps another tenant's is refused."""
     history_retention_days: int | None = None
     """Days of history kept, 0 for all; null: as the platform is set."""
     gbt32960: Gbt32960Settings = Gbt32960Settings()
@@ -94,13 +96,13 @@ class TenantSettings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_f
         )
 
 
-def settings_from_json(value: Any) -> TenantSettings:
-    """Settings from parsed JSON; ``Invalid`` names what is wrong."""
+def settings_from_json(value: Any, *, stored: bool = False) -> TenantSettings:
+    """Settings from parsed JSON; ``Invalid`` names what is wrong. ``stored``: from our tables."""
     try:
         settings = msgspec.convert(value, TenantSettings, str_keys=True)
     except msgspec.ValidationError as error:
         raise Invalid(f"tenant settings: {error}") from error
-    check_settings(settings)
+    check_settings(settings, stored=stored)
     return settings
 
 
@@ -112,8 +114,12 @@ def settings_to_json(settings: TenantSettings) -> str:
     return msgspec.json.encode(changed).decode()
 
 
-def check_settings(settings: TenantSettings) -> None:
-    """Raise ``Invalid`` for values whose type is right and whose content is not."""
+def check_settings(settings: TenantSettings, *, stored: bool = False) -> None:
+    """Raise ``Invalid`` for values whose type is right and whose content is not.
+
+    The custom tables of ``stored`` settings were checked when they were set; the catalogue may
+    have changed since, and decoding passes over what it no longer has.
+    """
     for prefix in settings.auto_register_wmi:
         if not 3 <= len(prefix) <= 11 or set(prefix) - set(VIN_CHARACTERS):
             raise Invalid(
@@ -124,15 +130,11 @@ def check_settings(settings: TenantSettings) -> None:
         raise Invalid("history_retention_days: 0 to 36500")
     _check_hex("gbt32960.aes_key_hex", settings.gbt32960.aes_key_hex)
     _check_hex("gbt32960.aes_iv_hex", settings.gbt32960.aes_iv_hex)
-    types = [table.type for table in settings.custom]
-    if len(set(types)) < len(types) or any(not 0x80 <= number <= 0xFE for number in types):
-        raise Invalid("gbt32960.custom: types are 128 to 254 (0x80 to 0xFE), each once")
-    if any(
-        not field.path or not 0 <= field.offset < 65_535 or not 0 <= field.shift < 64
-        for table in settings.custom
-        for field in table.fields
-    ):
-        raise Invalid("gbt32960.custom: a field without path, or whose offset or shift is beyond")
+    if not stored:
+        try:
+            check_tables(plan().catalogue, settings.custom)
+        except CallerError as error:
+            raise Invalid(f"gbt32960.custom: {error.detail}") from error
 
 
 def _check_hex(name: str, text: str) -> None:

@@ -22,7 +22,7 @@ from motorcade.errors import Conflict, DependencyError, Forbidden, Invalid, Moto
 from motorcade.fleet.config import Config
 from motorcade.fleet.migrate import migration_files
 
-__all__ = ["Config", "Connection", "Part", "Store", "moment", "one", "translated"]
+__all__ = ["Config", "Connection", "Part", "Store", "moment", "one", "translated", "widened"]
 
 Connection: TypeAlias = AsyncConnection[tuple[Any, ...]]
 
@@ -164,6 +164,16 @@ async def one(
 ) -> tuple[Any, ...] | None:
     """The first row a query answers with."""
     return await (await connection.execute(query, values)).fetchone()
+
+
+@asynccontextmanager
+async def widened(connection: Connection) -> AsyncIterator[None]:
+    """Inside a tenant's transaction: see every tenant's rows for a moment, to compare with."""
+    row = await one(connection, "SELECT current_setting('motorcade.platform', true)")
+    before = (row[0] if row else "") or ""
+    await connection.execute("SELECT set_config('motorcade.platform', 'on', true)")
+    yield  # where this raises the transaction ends, and with it the setting
+    await connection.execute("SELECT set_config('motorcade.platform', %s, true)", (before,))
 
 
 @asynccontextmanager

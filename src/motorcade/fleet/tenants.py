@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Final
 
 import msgspec
+import structlog
 
 from motorcade.clock import Clock
 from motorcade.errors import Conflict, Invalid, NotFound
@@ -20,9 +21,11 @@ from motorcade.fleet.settings import (
     settings_from_json,
     settings_to_json,
 )
-from motorcade.fleet.store import Connection, Part, moment, one
+from motorcade.fleet.store import Connection, Part, moment, one, widened
 
 __all__ = ["Tenant", "Tenants"]
+
+_log = structlog.get_logger(__name__)
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
@@ -62,8 +65,8 @@ class Tenants(Part):
                 "INSERT INTO tenants (number, name, settings, created) VALUES (%s, %s, %s, %s)",
                 (number, name, settings_to_json(settings), created),
             )
-            await _claim(connection, number, settings.auto_register_wmi)
             await _stamp(connection)
+            await _claim(connection, number, settings.auto_register_wmi)
         return Tenant(number=number, name=name, settings=settings, created=created)
 
     async def tenants(self) -> list[Tenant]:
@@ -89,7 +92,8 @@ class Tenants(Part):
         return _tenant(row)
 
     async def update_settings(self, tenant: int, settings: TenantSettings) -> Tenant:
-        """Replace a tenant's settings; ``Conflict`` where another tenant claims a prefix."""
+        """Replace a tenant's settings; ``Conflict`` where a prefix overlaps one that another
+        tenant claims."""
         check_settings(settings)
         async with self._store.tenant(tenant, pipeline=False) as connection:
             row = await one(
@@ -100,9 +104,9 @@ class Tenants(Part):
             )
             if row is None:
                 raise NotFound(f"there is no tenant number {tenant}")
+            await _stamp(connection)
             await connection.execute("DELETE FROM wmi_claims WHERE tenant = %s", (tenant,))
             await _claim(connection, tenant, settings.auto_register_wmi)
-            await _stamp(connection)
         return _tenant(row)
 
     async def settings_stamp(self) -> int:
@@ -112,25 +116,52 @@ class Tenants(Part):
         return int(row[0]) if row else 0
 
     async def gateway_settings(self) -> dict[int, TenantSettings]:
-        """Every tenant's settings by tenant number (platform scope)."""
-        return {tenant.number: tenant.settings for tenant in await self.tenants()}
+        """Every tenant's settings by tenant number (platform scope).
+
+        A tenant whose settings cannot be read is logged and left out, which is to say that what it
+        wants is not known; the others' hold.
+        """
+        async with self._store.platform() as connection:
+            cursor = await connection.execute(_SELECT + " ORDER BY number")
+            rows = await cursor.fetchall()
+        found = {}
+        for row in rows:
+            try:
+                found[int(row[0])] = _tenant(row).settings
+            except Invalid as error:
+                _log.error("settings unreadable", tenant=row[0], detail=error.detail)
+        return found
 
 
 _SELECT: Final = "SELECT number, name, settings, created FROM tenants"
 
 
 def _tenant(row: Sequence[Any]) -> Tenant:
-    return Tenant(number=row[0], name=row[1], settings=settings_from_json(row[2]), created=row[3])
+    settings = settings_from_json(row[2], stored=True)
+    return Tenant(number=row[0], name=row[1], settings=settings, created=row[3])
 
 
 async def _claim(connection: Connection, tenant: int, prefixes: Sequence[str]) -> None:
-    for prefix in dict.fromkeys(prefixes):
-        cursor = await connection.execute(
-            "INSERT INTO wmi_claims (prefix, tenant) VALUES (%s, %s) ON CONFLICT DO NOTHING",
-            (prefix, tenant),
+    """Claim prefixes; ``Conflict`` where one begins, or begins with, another tenant's.
+
+    Otherwise a longer claim would take another tenant's vehicles. ``_stamp`` comes before: its row
+    lets one claim at a time look.
+    """
+    wanted = list(dict.fromkeys(prefixes))
+    async with widened(connection):
+        row = await one(
+            connection,
+            "SELECT p FROM unnest(%s::text[]) AS p JOIN wmi_claims c"
+            " ON starts_with(c.prefix, p) OR starts_with(p, c.prefix)"
+            " WHERE c.tenant <> %s LIMIT 1",
+            (wanted, tenant),
         )
-        if cursor.rowcount == 0:
-            raise Conflict(f"auto_register_wmi: another tenant registers {prefix} already")
+    if row is not None:
+        raise Conflict(f"auto_register_wmi: another tenant registers {row[0]}, or a part of it")
+    await connection.execute(
+        "INSERT INTO wmi_claims (prefix, tenant) SELECT p, %s FROM unnest(%s::text[]) AS p",
+        (tenant, wanted),
+    )
 
 
 async def _stamp(connection: Connection) -> None:

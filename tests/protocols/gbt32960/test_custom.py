@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -35,6 +37,24 @@ TABLE = CustomTable(
         CustomField(path="Vehicle.Body.Lights.IsHighBeamSwitchOn", offset=6, mask=1),
     ),
 )
+
+
+WRONG: list[dict[str, Any]] = [
+    {"offset": -1},
+    {"offset": 65_535},
+    {"offset": 65_534, "format": "u16"},
+    {"offset": 10**30},
+    {"shift": -1},
+    {"shift": 8},
+    {"shift": 64},
+    {"mask": -1},
+    {"mask": 256},
+    {"mask": 1 << 70, "format": "u32"},
+    {"invalid": 1 << 70},
+    {"abnormal": -(1 << 70)},
+    {"scale": float("inf")},
+    {"add": float("nan")},
+]
 
 
 def frames(*units: bytes, tenant: int = 1, command: int = 2, edition: int = 2016) -> Frames:
@@ -101,6 +121,11 @@ def test_a_custom_value_wins_over_the_standards() -> None:
             }
         ],
         [{"type": 128, "fields": [{"path": f"{BATTERY}.CellVoltage.CellVoltages"}]}],
+        [{"type": 128, "fields": [{"path": "Vehicle.VehicleIdentification.VIN"}]}],
+        [{"type": 128}, {"type": 128}],
+        [{"type": 128, "fields": [{"path": SPEED, "codes": {"1": "X"}}]}],
+        [{"type": 128, "fields": [{"path": SPEED}] * 1001}],
+        *([{"type": 128, "fields": [{"path": SPEED, **wrong}]}] for wrong in WRONG),
         [{"type": 128, "colour": "red"}],
         "no table",
     ],
@@ -118,3 +143,56 @@ def test_a_table_from_json() -> None:
     assert gbt32960.settings_of(custom=table).custom[0].fields[1].codes == {1: "HYBRID"}
     with pytest.raises(Invalid):
         gbt32960.settings_of(key=bytes(8))
+
+
+ANYTHING = [
+    CustomField(path=path, **one)
+    for path in (
+        SPEED,
+        f"{BATTERY}.CellVoltage.CellVoltages",
+        "Vehicle.VehicleIdentification.VIN",
+        "Vehicle.Powertrain.RunningMode",
+        "Vehicle.TraveledDistance",
+        "Vehicle.Body.Lights.IsHighBeamSwitchOn",
+        "Vehicle.NoSuch",
+    )
+    for one in (
+        *WRONG,
+        {"scale": 1e308, "add": 1e308},
+        {"scale": -1e300},
+        {"scale": 1e38},
+        {"unit": "no unit"},
+        {"codes": {1 << 70: "HYBRID"}},
+        {"codes": {0x46: "no word"}},
+        {"format": "i32le", "shift": 31, "mask": (1 << 32) - 1},
+        {"invalid": -5, "abnormal": 0x46},
+    )
+]
+
+
+@pytest.mark.parametrize("field", ANYTHING, ids=repr)
+def test_decode_never_raises_whatever_the_table_says(field: CustomField) -> None:
+    """Tables that an older version, or a hand in the database, has let in."""
+    settings = {1: TenantSettings(custom=(CustomTable(type=0x83, fields=(field,)),))}
+    vehicle = bytes.fromhex("01ffffff02590001e2400e7427425001" + "2e03e82300")
+    item = bytes.fromhex("83000746" + "03e8" + "70" + "0064" + "01")
+    batch = gbt32960.decode(frames(TIME + vehicle + item), 1, settings).batches[0]
+    batch.data.validate(full=True)
+    assert len(batch) == 1
+
+
+def test_an_offset_before_its_item_reads_nothing() -> None:
+    """It would be bytes of another vehicle's frame."""
+    table = CustomTable(type=0x83, fields=(CustomField(path=SPEED, offset=-20),))
+    unit = TIME + bytes.fromhex("83000146")
+    batch = gbt32960.decode(frames(unit, unit), 1, {1: TenantSettings(custom=(table,))}).batches[0]
+    assert SPEED not in batch.paths
+
+
+def test_a_number_that_has_no_float_of_its_own_is_out_of_range() -> None:
+    wide = next(s.path for s in CATALOGUE.values() if s.datatype in ("uint64", "int64", "uint32"))
+    largest = {"uint64": 2.0**64, "int64": 2.0**63, "uint32": 2.0**32}[CATALOGUE[wide].datatype]
+    field = CustomField(path=wide, scale=largest, unit=CATALOGUE[wide].unit)
+    settings = {1: TenantSettings(custom=(CustomTable(type=0x83, fields=(field,)),))}
+    batch = gbt32960.decode(frames(TIME + bytes.fromhex("83000101")), 1, settings).batches[0]
+    assert qualities(batch, CATALOGUE)[0] == {wide: "invalid"}

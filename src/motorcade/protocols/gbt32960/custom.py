@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from motorcade.errors import Invalid
+from motorcade.limits import CUSTOM_CODES_MAX, CUSTOM_FIELDS_MAX
 from motorcade.protocols.gbt32960.plan import Plan
 from motorcade.protocols.gbt32960.settings import CustomField, CustomTable, TenantSettings
 from motorcade.protocols.gbt32960.sink import Sink
@@ -34,25 +36,37 @@ _FORMATS: Final = {
     "i32le": "<i4",
 }
 
+_ITEM_BYTES_MAX: Final = 65_535
+
 Ints = NDArray[np.int64]
 
 
 def check_tables(catalogue: Catalogue, tables: tuple[CustomTable, ...]) -> None:
-    """``Invalid`` where a table names what does not exist: its type, a path, a unit or a word."""
-    for table in tables:
-        if not 0x80 <= table.type <= 0xFE:
+    """``Invalid`` where a table names what does not exist (its type, a path, a unit, a word) or a
+    number that cannot be: an offset outside an item, a shift or mask beyond the value's bits."""
+    types = [table.type for table in tables]
+    for number in types:
+        if not 0x80 <= number <= 0xFE or types.count(number) > 1:
             raise Invalid(
-                f"type 0x{table.type:02X} is not a custom information type (0x80 to 0xFE)"
+                f"type 0x{number:02X}: custom information types are 0x80 to 0xFE (128 to 254), "
+                "each once"
             )
-        for one in table.fields:
-            signal = catalogue.find(one.path)
-            if signal.is_list or (signal.datatype == "string" and not signal.is_enum):
-                raise Invalid(f"{one.path} is no number; a custom field can only fill numbers")
-            if not one.codes:
-                linear(one.unit or signal.unit, signal.unit)
-            unknown = set(one.codes.values()) - set(signal.words) if signal.is_enum else set()
-            if unknown or (signal.is_enum and not one.codes):
+    if sum(len(table.fields) for table in tables) > CUSTOM_FIELDS_MAX:
+        raise Invalid(f"custom tables have {CUSTOM_FIELDS_MAX} fields together at most")
+    for one in (one for table in tables for one in table.fields):
+        signal = catalogue.find(one.path)
+        if not _is_number(signal):
+            raise Invalid(f"{one.path} is no number; a custom field can only fill numbers")
+        wrong = _beyond(one)
+        if wrong:
+            raise Invalid(f"{one.path}: {wrong}")
+        if signal.is_enum:
+            if not one.codes or set(one.codes.values()) - set(signal.words):
                 raise Invalid(f"{one.path} wants codes for its words: {', '.join(signal.words)}")
+        elif one.codes:
+            raise Invalid(f"{one.path} is no enumeration and takes no codes")
+        else:
+            linear(one.unit or signal.unit, signal.unit)
 
 
 def collect_custom(
@@ -86,8 +100,10 @@ def _field(
 ) -> None:
     width = np.dtype(_FORMATS[one.format]).itemsize
     signal = plan.catalogue.get(one.path)
+    if signal is None or not _is_number(signal) or _beyond(one):
+        return
     fits = here & (custom.count >= one.offset + width)
-    if signal is None or not fits.any():
+    if not fits.any():
         return
     begin = custom.at[fits] + 3 + one.offset
     windows: NDArray[Any] = np.ndarray(
@@ -105,6 +121,33 @@ def _field(
     sink.put_extra(signal, custom.rows[fits], values, quality)
 
 
+def _is_number(signal: Signal) -> bool:
+    """Whether one number is a value of this signal."""
+    return not signal.is_list and (signal.datatype != "string" or signal.is_enum)
+
+
+def _beyond(one: CustomField) -> str:
+    """Which number of a field cannot be, in words; empty where all can.
+
+    ``decode`` asks this too: an offset before an item would read another vehicle's bytes.
+    """
+    bits = 8 * np.dtype(_FORMATS[one.format]).itemsize
+    if not 0 <= one.offset <= _ITEM_BYTES_MAX - bits // 8:
+        return f"offset is 0 to {_ITEM_BYTES_MAX - bits // 8}"
+    if not 0 <= one.shift < bits:
+        return f"shift is 0 to {bits - 1}"
+    if not 0 <= one.mask < 1 << bits:
+        return f"mask is 0 to {(1 << bits) - 1}"
+    if len(one.codes) > CUSTOM_CODES_MAX:
+        return f"codes are {CUSTOM_CODES_MAX} at most"
+    markers = [number for number in (one.invalid, one.abnormal) if number is not None]
+    if any(not -(1 << 31) <= number < 1 << 32 for number in (*one.codes, *markers)):
+        return "codes, invalid and abnormal are numbers of 32 bits at most"
+    if not math.isfinite(one.scale) or not math.isfinite(one.add):
+        return "scale and add are finite"
+    return ""
+
+
 def _values(
     one: CustomField, signal: Signal, raw: Ints, quality: NDArray[np.uint8]
 ) -> NDArray[Any]:
@@ -120,12 +163,16 @@ def _values(
         except Invalid:
             quality[:] = int(Quality.INVALID)
             return np.zeros(len(raw))
-        values = (raw * one.scale + one.add) * step.factor + step.offset
+        with np.errstate(all="ignore"):
+            values = (raw * one.scale + one.add) * step.factor + step.offset
     target = signal.arrow_type
     if pa.types.is_integer(target):
         span = np.iinfo(target.to_pandas_dtype())
         values = np.rint(values)
-        wrong = ~((values >= span.min) & (values <= span.max))
+        # The 64-bit maxima have no float of their own: the next above them is out of range.
+        wrong = ~((values >= span.min) & (values < float(span.max + 1)))
+    elif pa.types.is_floating(target):
+        wrong = ~(np.abs(values) <= np.finfo(target.to_pandas_dtype()).max)
     else:
         wrong = ~np.isfinite(values)
     quality[wrong] = int(Quality.INVALID)
