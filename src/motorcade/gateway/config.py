@@ -37,8 +37,9 @@ class ListenerConfig(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_f
     idle_timeout_s: float = 300.0
     """A connection without one whole frame for so long is closed: longer than a terminal's longest
     heartbeat (240 s), and ten times a report's longest period (30 s)."""
-    frame_timeout_s: float = 30.0
-    """A frame begun must be whole by then; slower peers are closed."""
+    frame_timeout_s: float = 15.0
+    """A frame begun must be whole by then. Later ones that stand behind it are read then (its
+    length may be what broke); a peer that sent nothing more is closed."""
 
 
 class Config(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):

@@ -2,8 +2,8 @@
 rule.
 
 Closed by rule: connections above the limit, peers that do not log in, stay silent, leave a frame
-unfinished, send only garbage, or do not read their answers. What is malformed alone never closes
-a connection.
+unfinished with nothing behind it, send only garbage, or do not read their answers. What is
+malformed alone never closes a connection.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from motorcade.gateway.config import ListenerConfig
 from motorcade.gateway.conversation import Conversation
 from motorcade.gateway.peers import CHOKED, NOBODY, QUEUED, WAITING, Peer, PeerTable
 from motorcade.gateway.shared import Shared
+from motorcade.gateway.stalled import give_up
 from motorcade.gateway.ticks import Ticks
 
 __all__ = ["Listener", "parse_address"]
@@ -187,6 +188,19 @@ class Listener:
         peer.data = b""
         self.budget.finished(waiting)
 
+    def drop_front(self, peer: Peer, count: int) -> None:
+        """Drop the first ``count`` bytes held of the peer, and have the next tick read the
+        others."""
+        table, slot = self.table, peer.slot
+        kept = min(count, int(table.kept[slot]))
+        table.kept[slot] -= kept
+        table.kept_bytes -= kept
+        table.partial_s[slot] = np.inf
+        table.garbage[slot] += count
+        peer.data = peer.data[count:]
+        self.budget.finished(count - kept)
+        self.requeue(peer)
+
     # ── ticks ───────────────────────────────────────────────────────────────────────────────────
 
     def arm(self) -> None:
@@ -267,8 +281,25 @@ class Listener:
         late &= now_s - table.opened_s[:used] > rules.login_timeout_s
         self._close_all(late, "login_timeout")
         self._close_all(now_s - table.heard_s[:used] > rules.idle_timeout_s, "idle_timeout")
-        self._close_all(now_s - table.partial_s[:used] > rules.frame_timeout_s, "frame_timeout")
+        self._give_up(now_s - table.partial_s[:used] > rules.frame_timeout_s)
         self._shed()
+
+    def _give_up(self, rows: NDArray[np.bool_]) -> None:
+        """Read on behind unfinished frames; who has sent nothing behind them is closed. What is
+        more than a tick's bytes waits for the next sweep."""
+        late: list[Peer] = []
+        room = self.shared.config.tick_bytes_max
+        for slot in np.flatnonzero(rows).tolist():
+            peer = self.table.peer[slot]
+            if peer is None or peer.state & WAITING:
+                continue
+            if room <= 0:
+                break
+            late.append(peer)
+            room -= len(peer.data)
+        if late:
+            for peer in give_up(self.protocol, self, late):
+                self.close(peer, "frame_timeout")
 
     def _close_garbage(self, peers: list[Peer]) -> None:
         """Close the peers of a tick that send nothing else; at once, for they send fast."""

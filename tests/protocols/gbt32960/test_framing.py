@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from motorcade.protocols import gbt32960
 from motorcade.protocols.gbt32960.encode import encode, seal
 from motorcade.protocols.gbt32960.framing import cut
 from motorcade.protocols.gbt32960.rows import commands, is_record, vins
@@ -51,11 +50,11 @@ def test_columns_of_frames() -> None:
     assert vins(frames.take(is_record(frames))) == [VIN.encode()]
 
 
-def test_resync_gives_up_a_frame_that_will_not_come() -> None:
+def test_a_stalled_frame_without_its_first_byte_gives_way_to_what_follows() -> None:
     stalled = bytearray(REPORT)
     stalled[22] = 0xF0
     tail = bytes(stalled) + REPORT
-    assert len(gbt32960.cut([tail]).frames) == 0
-    cut = gbt32960.resync(tail)
-    assert [cut.frames.bytes_of(0)] == [REPORT]
-    assert not cut.remainder
+    assert len(cut([tail]).frames) == 0
+    found = cut([tail[1:]])
+    assert [found.frames.bytes_of(0)] == [REPORT]
+    assert not found.remainder

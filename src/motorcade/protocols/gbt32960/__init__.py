@@ -18,7 +18,7 @@ from motorcade.protocols.gbt32960.bulk import encode_reports, vin_bytes
 from motorcade.protocols.gbt32960.decode import decode
 from motorcade.protocols.gbt32960.describe import describe, settings_of
 from motorcade.protocols.gbt32960.encode import encode, seal
-from motorcade.protocols.gbt32960.framing import cut, resync
+from motorcade.protocols.gbt32960.framing import cut
 from motorcade.protocols.gbt32960.rows import commands, is_login, is_record, vins
 from motorcade.protocols.gbt32960.session import Session
 from motorcade.protocols.gbt32960.settings import CustomField, CustomTable, TenantSettings
@@ -43,7 +43,6 @@ __all__ = [
     "flags_for",
     "is_login",
     "is_record",
-    "resync",
     "seal",
     "settings_of",
     "vin_bytes",

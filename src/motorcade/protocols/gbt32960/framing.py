@@ -31,7 +31,7 @@ from motorcade.protocols.frames import Cut, Frames, Reject
 from motorcade.wire.checksum import xor8
 from motorcade.wire.ragged import gather
 
-__all__ = ["HEADER", "OVERHEAD", "UNIT_MAX", "cut", "resync", "frames_of"]
+__all__ = ["HEADER", "OVERHEAD", "UNIT_MAX", "cut", "frames_of"]
 
 HEADER: Final = 24
 """Bytes before the data unit."""
@@ -57,13 +57,6 @@ def cut(chunks: Sequence[bytes]) -> Cut:
     if not joined:
         return Cut(frames_of(buffer, *(np.zeros(0, np.int64),) * 3), {}, ())
     return _Scan(buffer, ends).result()
-
-
-def resync(tail: bytes) -> Cut:
-    """What stands in a tail whose first frame will not be completed (its length byte broke, or its
-    sender stalled): the first byte is given up and the rest is searched for frames."""
-    found = cut([b"\x00" + tail[1:]] if tail else [])
-    return Cut(found.frames, found.remainder, found.rejects)
 
 
 def frames_of(
