@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from motorcade.protocols.gbt32960.encode import encode, seal
 from motorcade.protocols.gbt32960.framing import cut
@@ -40,6 +42,31 @@ def test_rejects_name_their_peer() -> None:
 def test_a_megabyte_of_starts_costs_no_time_and_no_frame() -> None:
     found = cut([b"##\x02\xfe" + b"#" * 17 + b"\x01\xf0\x00" + b"#" * 200_000 + REPORT])
     assert found.frames.bytes_of(len(found.frames) - 1) == REPORT
+
+
+@given(
+    st.lists(
+        st.lists(st.sampled_from([b"#", b"$$", b"##\x02\xfe", REPORT, REPORT[:25]]), max_size=40),
+        min_size=1,
+        max_size=4,
+    )
+)
+def test_stretches_of_starts_hide_no_frame_of_any_peer(parts: list[list[bytes]]) -> None:
+    chunks = [b"#" * 300 + b"".join(part) for part in parts]
+    together = cut(chunks)
+    rows = range(len(together.frames))
+    found = [(int(together.frames.peer[row]), together.frames.bytes_of(row)) for row in rows]
+    assert found == [(peer, frame) for peer, chunk in enumerate(chunks) for frame in slowly(chunk)]
+
+
+def slowly(stream: bytes) -> list[bytes]:
+    """The frames of a stream that comes in slices too short for a stretch of starts."""
+    frames, rest = [], b""
+    for at in range(0, len(stream), 20):
+        found = cut([rest + stream[at : at + 20]])
+        frames += [found.frames.bytes_of(row) for row in range(len(found.frames))]
+        rest = found.remainder.get(0, b"")
+    return frames
 
 
 def test_columns_of_frames() -> None:

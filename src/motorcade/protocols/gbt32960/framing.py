@@ -45,6 +45,10 @@ UNIT_MAX: Final = 65_531
 _REJECT_BYTES_MAX: Final = 4096
 """Bytes of a rejected stretch that its ``Reject`` keeps."""
 
+_MANY: Final = 64
+_DENSE: Final = 16
+"""More candidates than ``_MANY``, and one in ``_DENSE`` bytes: closer than frames can be."""
+
 _FLAGS: Final = (0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0xFE)
 _CIPHERS: Final = (0x01, 0x02, 0x03, 0x04, 0x05, 0xFE, 0xFF)
 
@@ -100,6 +104,11 @@ class _Scan:
         # A chunk may end between the two start bytes, whatever the next peer's chunk begins with.
         low[half] = True
         at = np.flatnonzero(low)
+        # A stretch of starts has a candidate a byte: those that cannot be are struck by one byte
+        # each, before anything is gathered of them.
+        for place, known in ((3, _member(_FLAGS)), (21, _member(_CIPHERS))):
+            if len(at) > _MANY and len(at) * _DENSE > len(buffer):
+                at = self._plausible(at, place, known)
         peer = np.searchsorted(self.ends, at, side="right")
         room = self.ends[peer] - at
         pair = (room == 1) | (buffer[np.minimum(at + 1, len(buffer) - 1)] == buffer[at])
@@ -116,6 +125,21 @@ class _Scan:
         keep[whole[~good]] = False
         self.at, self.peer, self.size, room = at[keep], peer[keep], size[keep], room[keep]
         self.complete = (self.size > 0) & (self.size <= room)
+
+    def _plausible(
+        self, at: NDArray[np.int64], place: int, known: NDArray[np.bool_]
+    ) -> NDArray[np.int64]:
+        """The candidates whose byte at ``place`` is known, or is not there yet."""
+        there = at[: np.searchsorted(at, len(self.buffer) - place)] + place
+        good = np.ones(len(at), bool)
+        good[: len(there)] = known[self.buffer[there]]
+        # That byte may stand in the next peer's chunk: those few candidates are kept.
+        edges = (self.ends[:, None] - np.arange(1, place + 1)).ravel()
+        found = np.searchsorted(at, edges)
+        met = found < len(at)
+        good[found[met][at[found[met]] == edges[met]]] = True
+        kept: NDArray[np.int64] = at[good]
+        return kept
 
     def _link(self) -> None:
         """``right`` (complete, BCC right) and each node's successor ``after``."""
