@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+
 from platforms import RunningPlatform, running_platform
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
