@@ -104,6 +104,25 @@ API_STREAM_HEARTBEAT_S: Final = 15.0
 """A comment to a silent subscriber, so that proxies keep the connection and dead peers are
 noticed."""
 
+API_STREAM_KEY_CHECK_S: Final = 1.0
+"""How often an open stream asks whether its key still holds; what is asked is remembered for
+``fleet.cache_s``, so a revoked key's stream ends within both together."""
+
+API_STREAM_VINS_S: Final = 1.0
+"""How long the events of all wait for the VINs of one batch while the registry does not answer. At
+the bound: vehicles met lately are streamed, of the others subscribers are told that they miss
+some, and the registry is asked again as long after."""
+
+API_INLINE_CELLS_MAX: Final = 2_000
+"""Cells of a table that are rendered in the event loop, 3 ms; more are rendered in a thread."""
+
+API_INLINE_BYTES_MAX: Final = 64 << 10
+"""Body of an import that is read in the event loop, 3 ms; a larger one in a thread."""
+
+API_HEALTH_CACHE_S: Final = 1.0
+"""How long the answer of ``/v1/health`` is believed: it is open to everybody, and each asking costs
+every engine a call."""
+
 GATEWAY_CONNECTIONS_MAX: Final = 100_000
 """Connections of one gateway process: 200 MB at 2 KB each. At the bound (or 64 below the
 descriptor limit): a new connection is closed at once, so that the ones that are here stay
