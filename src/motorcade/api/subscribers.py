@@ -68,7 +68,9 @@ class Subscriber:
         self._wake.set()
 
     def close(self, error: Exception | None = None) -> None:
-        """End the stream; ``error`` is what the reader is told."""
+        """End the stream; ``error`` is what the reader is told. What is said first holds."""
+        if self._closed:
+            return
         self.error = error
         self._closed = True
         self._wake.set()

@@ -96,6 +96,31 @@ async def test_a_websocket_without_a_key_is_refused(world: World) -> None:
                 await socket.recv()
 
 
+async def test_a_revoked_key_ends_its_open_streams(world: World) -> None:
+    """Of both kinds, with the reason; another key of the same tenant streams on."""
+    tenant = world.tenants["alpha"]
+    key = await world.fleet.create_key(tenant, "reader", "short")
+    world.tokens["short"] = {"reader": key.token}
+    address = world.server.address.replace("http", "ws") + "/v1/stream"
+    async with (
+        asyncio.timeout(20),
+        listening(world, "alpha") as others,
+        listening(world, "short") as events,
+        websockets.connect(address, additional_headers=world.headers("short")) as socket,
+    ):
+        await world.fleet.revoke_key(tenant, key.key.id)
+        said = [event async for event in events]
+        assert said[-1][0] == "end"
+        assert said[-1][1]["code"] == "caller.unauthorized"
+        with pytest.raises(websockets.ConnectionClosed) as closed:
+            await _all_of(socket)
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1008
+        assert "revoked" in closed.value.rcvd.reason
+        await world.report("alpha", [ONE], {SPEED: [33.3]})
+        assert (await anext(others))[1]["signals"] == {SPEED: 33.3}
+
+
 async def test_silence_has_a_heartbeat(world: World) -> None:
     headers = world.headers("beta")
     async with asyncio.timeout(20), world.client.stream("GET", "/v1/stream", headers=headers) as on:
@@ -136,6 +161,11 @@ async def test_the_log_is_read_only_while_somebody_listens(world: World) -> None
             assert _streams(await _metrics(world)) >= 1
         while _streams(await _metrics(world)) > 0:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
+
+
+async def _all_of(socket: websockets.ClientConnection) -> None:
+    while True:
+        await socket.recv()
 
 
 async def _metrics(world: World) -> httpx.Response:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
@@ -12,7 +10,6 @@ from litestar import Request, WebSocket, get, websocket
 from litestar.exceptions import HTTPException
 from litestar.handlers import BaseRouteHandler
 from litestar.params import QueryParameter
-from litestar.response import Stream
 from numpy.typing import NDArray
 
 from motorcade import limits
@@ -30,14 +27,13 @@ from motorcade.api.parameters import (
     refuse,
 )
 from motorcade.api.parameters import signals as signal_paths
-from motorcade.api.subscribers import Subscriber
+from motorcade.api.seats import EVENT_STREAM, EventStream, Seat, send_messages
 from motorcade.errors import MotorcadeError
 from motorcade.fleet.keys import Principal
 from motorcade.signals.batch import SignalBatch
 
-__all__ = ["EVENT_STREAM", "Event", "routes"]
+__all__ = ["Event", "routes"]
 
-EVENT_STREAM: Final = "text/event-stream"
 _EXAMPLE = (
     ': ready\n\ndata: {"vin":"LNSTEST0000000001","event_time":"2026-11-22T08:00:00Z",'
     '"kind":"report","signals":{"Vehicle.Speed":54.3}}\n\nevent: missed\ndata: {"missed":412}\n\n'
@@ -64,7 +60,6 @@ class Event(msgspec.Struct, kw_only=True, frozen=True):
 
 def routes(context: Context) -> list[BaseRouteHandler]:
     """Subscribe."""
-    heartbeat_s = context.services.config.stream_heartbeat_s
 
     @get(
         "/v1/stream",
@@ -75,7 +70,7 @@ def routes(context: Context) -> list[BaseRouteHandler]:
             str,
             example=_EXAMPLE,
             media_type=EVENT_STREAM,
-            says="Events, until the caller leaves.",
+            says="Events, until the caller leaves or its key is revoked.",
             fails=(400, 401, 403, 404, 429, 503),
             timeout_s=0,
         ),
@@ -88,23 +83,20 @@ def routes(context: Context) -> list[BaseRouteHandler]:
         signals: Signals = None,
         vins: Vins = None,
         tenant: TenantName = None,
-    ) -> Stream:
+    ) -> EventStream:
         """Every record of the tenant's vehicles from now on, right after its acknowledgement, as
         server-sent events; or over a WebSocket on the same address, one JSON object a message.
 
         `: ready` says that nothing is missed from here on. A filter looks at the record itself:
         `where Vehicle.Speed > 80` chooses records that report such a speed. Who reads too slowly is
-        told so: `event: missed` with how many, and goes on with the newest."""
+        told so: `event: missed` with how many, and goes on with the newest. `event: end` says why
+        there is no more: the key was revoked, or the server stops."""
         render.choose(request.headers.get("accept"), (EVENT_STREAM,))
         wanted, chooses = await _filter(
             context, request.auth, bbox=bbox, where=where, signals=signals, vins=vins, tenant=tenant
         )
-        subscriber = await context.hub.subscribe(wanted, chooses)
-        return Stream(
-            _sent_events(context, wanted, subscriber, heartbeat_s),
-            media_type=EVENT_STREAM,
-            headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
-        )
+        seat = await Seat.taken(context, wanted, chooses, request.headers.get("authorization"))
+        return EventStream(seat)
 
     @websocket("/v1/stream", opt={"role": "reader"})
     async def stream_socket(
@@ -128,14 +120,13 @@ def routes(context: Context) -> list[BaseRouteHandler]:
                 vins=vins,
                 tenant=tenant,
             )
-            subscriber = await context.hub.subscribe(wanted, chooses)
+            header = socket.headers.get("authorization")
+            seat = await Seat.taken(context, wanted, chooses, header)
         except MotorcadeError as error:
             raise HTTPException(error.detail, status_code=error.status) from error
-        try:
+        async with seat.held():
             await socket.accept()
-            await _sent_messages(socket, subscriber, heartbeat_s)
-        finally:
-            context.hub.unsubscribe(wanted, subscriber)
+            await send_messages(socket, seat)
 
     return [stream, stream_socket]
 
@@ -176,50 +167,3 @@ async def _filter(
         return chosen.mask({path: batch.column(path) for path in present}, len(batch))
 
     return wanted, chooses
-
-
-async def _sent_events(
-    context: Context, wanted: Filter, subscriber: Subscriber, heartbeat_s: float
-) -> AsyncIterator[bytes]:
-    try:
-        yield b": ready\n\n"
-        while not subscriber.closed:
-            missed, items = await subscriber.take(heartbeat_s)
-            pieces = [b"data: " + item + b"\n\n" for item in items]
-            if missed:
-                context.meters.missed.inc(missed)
-                pieces.insert(0, b'event: missed\ndata: {"missed":%d}\n\n' % missed)
-            yield b"".join(pieces) or b": here\n\n"
-    finally:
-        context.hub.unsubscribe(wanted, subscriber)
-
-
-async def _sent_messages(
-    socket: WebSocket[Any, Any, Any], subscriber: Subscriber, heartbeat_s: float
-) -> None:
-    """Send until the peer leaves, which only reading from it tells."""
-
-    async def send() -> None:
-        await socket.send_text('{"ready":true}')
-        while not subscriber.closed:
-            missed, items = await subscriber.take(heartbeat_s)
-            if missed:
-                await socket.send_text(f'{{"missed":{missed}}}')
-            for item in items:
-                await socket.send_text(item.decode())
-            if not missed and not items:
-                await socket.send_text('{"heartbeat":true}')
-
-    async def receive() -> None:
-        while True:
-            message = await socket.receive()
-            if message["type"] == "websocket.disconnect":
-                return
-
-    tasks = [asyncio.create_task(send()), asyncio.create_task(receive())]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
