@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 import structlog
 from numpy.typing import NDArray
 
+from motorcade import limits
 from motorcade.api.config import Config
 from motorcade.api.events import events
 from motorcade.api.metrics import Meters
@@ -35,6 +36,7 @@ __all__ = ["Filter", "Hub"]
 LATITUDE: Final = "Vehicle.CurrentLocation.Latitude"
 LONGITUDE: Final = "Vehicle.CurrentLocation.Longitude"
 _RETRY_S: Final = 1.0
+_STOPPING: Final = "This server is stopping; connect again."
 
 Predicate = Callable[[SignalBatch], NDArray[np.bool_]]
 """Rows of a batch that pass, as a mask."""
@@ -58,6 +60,7 @@ class _Channel:
     predicate: Predicate | None
     numbers: NDArray[np.uint64] | None
     subscribers: set[Subscriber] = field(default_factory=set)
+    failing: bool = False
 
 
 class Hub:
@@ -77,6 +80,7 @@ class Hub:
         self._endings: set[asyncio.Task[None]] = set()
         self._run = 0
         self._starting = asyncio.Lock()
+        self._ask_again_s = 0.0
         self._closed = False
 
     async def subscribe(self, wanted: Filter, predicate: Predicate | None) -> Subscriber:
@@ -86,7 +90,7 @@ class Hub:
         ``DependencyError`` where the process is stopping.
         """
         if self._closed:
-            raise DependencyError("This server is stopping; connect again.")
+            raise DependencyError(_STOPPING)
         here = sum(self._of_tenant.values())
         own = self._of_tenant.get(wanted.tenant, 0)
         if here >= self._config.streams_max or own >= self._config.streams_per_tenant_max:
@@ -126,6 +130,7 @@ class Hub:
         self._closed = True
         for channel in list(self._channels.values()):
             for subscriber in list(channel.subscribers):
+                subscriber.close(DependencyError(_STOPPING))
                 self.unsubscribe(channel.wanted, subscriber)
         self._stop()
         while self._endings:
@@ -181,9 +186,29 @@ class Hub:
             for channel in list(self._channels.values()):
                 if channel.wanted.tenant not in present:
                     continue
-                rows = np.flatnonzero(_passing(channel, batch, tenants))
-                if len(rows):
-                    self._offer(channel, await self._events(channel.wanted, batch, rows))
+                await self._hand_to(channel, batch, tenants)
+
+    async def _hand_to(
+        self, channel: _Channel, batch: SignalBatch, tenants: NDArray[np.uint32]
+    ) -> None:
+        """What fails for one channel is that channel's loss and nobody else's."""
+        lost = int(np.count_nonzero(tenants == channel.wanted.tenant))
+        try:
+            rows = np.flatnonzero(_passing(channel, batch, tenants))
+            lost = len(rows)
+            if lost:
+                events, lost = await self._events(channel.wanted, batch, rows)
+                self._offer(channel, events)
+            channel.failing = False
+        except Exception as error:
+            if not channel.failing:
+                channel.failing = True
+                structlog.get_logger("motorcade.api").error(
+                    "stream filter fails", tenant=channel.wanted.tenant, reason=repr(error)
+                )
+        if lost:
+            for subscriber in channel.subscribers:
+                subscriber.miss(lost)
 
     def _miss(self, count: int) -> None:
         """The log itself lost records: every subscriber is told, with the least it can be."""
@@ -196,13 +221,32 @@ class Hub:
             subscriber.offer(events)
         self._meters.events.inc(len(events.items) * len(channel.subscribers))
 
-    async def _events(self, wanted: Filter, batch: SignalBatch, rows: NDArray[Any]) -> Events:
-        """The chosen rows as encoded objects ``{vin, event_time, kind, signals}``."""
+    async def _events(
+        self, wanted: Filter, batch: SignalBatch, rows: NDArray[Any]
+    ) -> tuple[Events, int]:
+        """The chosen rows as encoded objects ``{vin, event_time, kind, signals}``, and how many are
+        left out because the registry cannot be asked for their VINs."""
         chosen = batch if len(rows) == len(batch) else batch.take(rows)
         numbers = chosen.numpy("vehicle").tolist()
-        vins = await self._vins.names(wanted.tenant, numbers)
+        vins, answered = await self._names(wanted.tenant, numbers)
+        lost = 0 if answered else sum(number not in vins for number in numbers)
         paths = chosen.paths if wanted.signals is None else _both(wanted.signals, chosen)
-        return encode_events(events(chosen, paths, vins, self._catalogue))
+        return encode_events(events(chosen, paths, vins, self._catalogue)), lost
+
+    async def _names(self, tenant: int, numbers: list[int]) -> tuple[dict[int, str], bool]:
+        """VINs by number, and whether these are all there are. A registry that does not answer is
+        left alone for a while: everybody's events wait behind a question."""
+        loop = asyncio.get_running_loop()
+        if loop.time() >= self._ask_again_s:
+            try:
+                async with asyncio.timeout(limits.API_STREAM_VINS_S):
+                    return await self._vins.names(tenant, numbers), True
+            except (DependencyError, TimeoutError) as error:
+                self._ask_again_s = loop.time() + limits.API_STREAM_VINS_S
+                log = structlog.get_logger("motorcade.api")
+                log.warning("stream without the registry", tenant=tenant, reason=repr(error))
+        vins = self._vins.remembered(tenant, numbers)
+        return vins, len(vins) == len(set(numbers))
 
 
 async def _end(readers: set[asyncio.Task[None]]) -> None:
