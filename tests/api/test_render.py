@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import io
 
+import msgspec
 import pyarrow as pa
 import pytest
 
+from motorcade import limits
 from motorcade.api.render import ARROW, CSV, JSON, NotAcceptable, answer, choose, objects
 
 
@@ -61,13 +63,30 @@ def test_named_columns_that_are_null_are_left_out_and_quality_is_by_path() -> No
     ]
 
 
-def test_csv_writes_bytes_as_hex_and_lists_as_json() -> None:
+@pytest.mark.asyncio
+async def test_csv_writes_bytes_as_hex_and_lists_as_json() -> None:
     table = pa.table(
         {
             "raw": pa.array([b"\x80\x00", None], pa.binary()),
             "Cells": pa.array([[1.5, 2.0], None], pa.list_(pa.float32())),
         }
     )
-    made = answer(CSV, table, named=(), rows_key="rows", members={}, next_cursor=None)
+    made = await answer(CSV, table, named=(), rows_key="rows", members={}, next_cursor=None)
     rows = list(csv.reader(io.StringIO(b"".join(made.iterator).decode())))
     assert rows == [["raw", "Cells"], ["8000", "[1.5,2.0]"], ["", ""]]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("rows", [0, 1, 3, limits.API_INLINE_CELLS_MAX, 20_000])
+async def test_json_is_the_same_however_large(rows: int) -> None:
+    """In one piece in the event loop, in several in a thread."""
+    table = pa.table(
+        {"vin": [f"[]{n}" for n in range(rows)], "Vehicle.Speed": pa.array([2] * rows)}
+    )
+    members = {"vin": "[]", "complete": True}
+    made = await answer(
+        JSON, table, named=("vin",), rows_key="rows", members=members, next_cursor="AQ"
+    )
+    body = msgspec.json.decode(made.content)
+    assert body == {**members, "rows": objects(table, ["vin"]), "next": "AQ"}
+    assert list(body) == ["vin", "complete", "rows", "next"]

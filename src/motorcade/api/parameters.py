@@ -24,6 +24,7 @@ __all__ = [
     "Bbox",
     "Box",
     "Cursor",
+    "Number",
     "Signals",
     "TenantName",
     "Vin",
@@ -99,6 +100,9 @@ Vin = Annotated[
     ),
 ]
 """The ``{vin}`` of a path."""
+
+Number = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
+"""What a cursor over vehicle numbers holds."""
 
 Box = tuple[float, float, float, float]
 """West, south, east, north in degrees (WGS 84)."""

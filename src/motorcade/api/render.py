@@ -2,10 +2,11 @@
 
 In: Arrow tables whose first columns name the row (``vin``, ``event_time`` …) and whose other
 columns are signals by path. Out: bytes, a piece at a time, so that a large answer is never held
-twice."""
+twice; what is large is rendered in a thread, between whose pieces the event loop goes on."""
 
 from __future__ import annotations
 
+import asyncio
 import io
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
@@ -16,6 +17,7 @@ import pyarrow.csv as pa_csv
 from litestar import Response
 from litestar.response import Stream
 
+from motorcade import limits
 from motorcade.api.problems import MEDIA_TYPE as PROBLEM
 from motorcade.errors import CallerError
 from motorcade.signals.text import plain_column
@@ -74,7 +76,7 @@ def objects(table: pa.Table, named: Sequence[str]) -> list[dict[str, Any]]:
     ]
 
 
-def answer(
+async def answer(
     kind: str,
     table: pa.Table,
     *,
@@ -92,8 +94,20 @@ def answer(
         return Stream(_csv(table), media_type=CSV, headers=headers)
     if kind == ARROW:
         return Stream(_arrow(table), media_type=ARROW, headers=headers)
-    body = _encode({**members, rows_key: objects(table, named), "next": next_cursor})
+    around = _encode({**members, rows_key: [], "next": next_cursor})
+    if table.num_rows * table.num_columns <= limits.API_INLINE_CELLS_MAX:
+        body = _json(table, named, around)
+    else:
+        body = await asyncio.to_thread(_json, table, named, around)
     return Response(body, media_type=JSON, headers=headers)
+
+
+def _json(table: pa.Table, named: Sequence[str], around: bytes) -> bytes:
+    """``around`` with the rows in its one empty list: encoded in pieces, because the encoder lets
+    nobody else run."""
+    before, _, after = around.rpartition(b"[]")
+    pieces = (_encode(objects(piece, named))[1:-1] for piece in _pieces(table))
+    return b"".join((before, b"[", b",".join(pieces), b"]", after))
 
 
 def _head(name: str, column: pa.ChunkedArray) -> list[Any]:

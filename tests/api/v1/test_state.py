@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 from api.world import LATITUDE, SPEED, World, vin
+from motorcade.api.parameters import cursor as written
 
 pytestmark = [pytest.mark.engines, pytest.mark.asyncio(loop_scope="session")]
 
@@ -54,6 +55,8 @@ async def test_what_is_wrong_is_named(world: World) -> None:
         ({"where": "drop table"}, "where"),
         ({"signals": "Nothing.*"}, "signals"),
         ({"cursor": "!"}, "cursor"),
+        ({"cursor": written(-5)}, "cursor"),
+        ({"cursor": written(1 << 63)}, "cursor"),
         ({"limit": 10_001}, "limit"),
         ({"limit": "x"}, "limit"),
     ):

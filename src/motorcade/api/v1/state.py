@@ -20,6 +20,7 @@ from motorcade.api.openapi import route
 from motorcade.api.parameters import (
     Bbox,
     Cursor,
+    Number,
     Signals,
     TenantName,
     Where,
@@ -116,12 +117,12 @@ def routes(context: Context) -> list[BaseRouteHandler]:
             where=chosen,
             signals=paths,
             limit=rows,
-            after=read_cursor(cursor, int) or 0,
+            after=read_cursor(cursor, Number) or 0,
         )
         further = None
         if table.num_rows == rows:
             further = written(table.column("vehicle")[-1].as_py())
-        return render.answer(
+        return await render.answer(
             kind,
             await _named(context, whose.number, table),
             named=("vin", "event_time"),

@@ -57,6 +57,24 @@ async def test_pages_lead_on(world: World) -> None:
     assert cursor is None
 
 
+async def test_rows_that_say_nothing_of_the_signals_are_left_out(world: World) -> None:
+    """Neither a value nor that it is not valid; pages lead over them all the same."""
+    query = {"from": "-1h", "signals": SOC}
+    rows = (await world.get("alpha", path(), **query)).json()["rows"]
+    assert [(row["quality"], row["signals"]) for row in rows] == [({SOC: "invalid"}, {})]
+    seen, pages = [], 0
+    cursor = None
+    while pages == 0 or cursor is not None:
+        page = {**query, "limit": 1, **({"cursor": cursor} if cursor else {})}
+        body = (await world.get("alpha", path(), **page)).json()
+        seen += body["rows"]
+        cursor, pages = body["next"], pages + 1
+    assert (seen, pages) == (rows, 3)
+    headers = {**world.headers("alpha"), "Accept": "text/csv"}
+    answer = await world.client.get(path(), params=query, headers=headers)
+    assert len(answer.text.splitlines()) == 2
+
+
 async def test_down_sampling(world: World) -> None:
     for aggregate, value in (("max", 49.1), ("min", 47.1), ("last", 49.1)):
         query = {"from": "-1d", "signals": SPEED, "every": "1w", "aggregate": aggregate}

@@ -26,6 +26,15 @@ async def test_json_and_csv_in_all_or_nothing(world: World) -> None:
     assert missing.status_code == 404, "nothing is half imported"
 
 
+async def test_a_large_list_says_which_row_is_wrong(world: World) -> None:
+    rows: list[object] = [{"vin": vin("beta", n), "model": "M" * 40} for n in range(5000, 7000)]
+    rows[1233] = {"vin": 5}
+    headers = world.headers("beta", "operator")
+    answer = await world.client.post("/v1/vehicles", json=rows, headers=headers)
+    assert answer.status_code == 400
+    assert "row 1234" in answer.json()["errors"][0]["message"]
+
+
 async def test_pages_filters_and_search(world: World) -> None:
     seen: list[str] = []
     cursor = None

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from litestar import Request, Response, get
 from litestar.handlers import BaseRouteHandler
 from litestar.openapi.spec import Example
@@ -143,18 +146,14 @@ def routes(context: Context) -> list[BaseRouteHandler]:
         """Every record the vehicle was acknowledged, each once, within two seconds of the
         acknowledgement; or one row per `every`.
 
-        Pages end at `limit`; `next` leads on with the same parameters.
+        Pages end at `limit`; `next` leads on with the same parameters. Records that say nothing of
+        `signals` are left out, so a page may hold fewer rows, or none, and have a `next`.
         """
         whose = await context.access.tenant(request.auth, tenant)
         kind = render.choose(request.headers.get("accept"))
         paths = signal_paths("signals", signals, services.catalogue)
-        now = services.clock.now_us()
-        end = instant("to", to, now)
-        start = instant("from", from_, now)
-        until = now + 1 if end is None else end
-        since = max(0, until - _DAY_US) if start is None else start
-        if since > until:
-            refuse("from", "must not be after `to`")
+        since, until = _times(from_, to, services.clock.now_us())
+        window_us = duration("every", every)
         number = await context.vins.number(whose.number, vin)
         result = await services.history.query(
             whose.number,
@@ -162,16 +161,19 @@ def routes(context: Context) -> list[BaseRouteHandler]:
             signals=paths,
             from_us=since,
             to_us=until,
-            every_us=duration("every", every),
+            every_us=window_us,
             aggregate=aggregate,
             limit=limited(
                 "limit", limit, limits.API_HISTORY_ROWS_DEFAULT, limits.API_HISTORY_ROWS_MAX
             ),
             cursor=cursor,
         )
-        return render.answer(
+        table = _ordered(result.table)
+        if paths is not None and window_us is None:
+            table = _saying(table, paths)
+        return await render.answer(
             kind,
-            _ordered(result.table),
+            table,
             named=tuple(name for name in _HEADS if name in result.table.column_names),
             rows_key="rows",
             members={"vin": vin.upper(), "complete": not result.partial},
@@ -179,6 +181,28 @@ def routes(context: Context) -> list[BaseRouteHandler]:
         )
 
     return [get_history]
+
+
+def _times(from_: str | None, to: str | None, now: int) -> tuple[int, int]:
+    """From when (inclusive) until when (exclusive), in microseconds."""
+    start, end = instant("from", from_, now), instant("to", to, now)
+    until = now + 1 if end is None else end
+    since = max(0, until - _DAY_US) if start is None else start
+    if since > until:
+        refuse("from", "must not be after `to`")
+    return since, until
+
+
+def _saying(table: pa.Table, paths: Sequence[str]) -> pa.Table:
+    """The rows with a value of at least one of ``paths``, or with the word that it is not valid."""
+    mask = np.zeros(table.num_rows, np.bool_)
+    for path in paths:
+        mask |= pc.is_valid(table.column(path)).to_numpy()
+    said = table.column("quality").combine_chunks()
+    words = pa.array([f"{path}:{word}" for path in paths for word in ("invalid", "abnormal")])
+    named = pc.is_in(pc.list_flatten(said), value_set=words)
+    mask[pc.list_parent_indices(said).filter(named).to_numpy()] = True
+    return table if mask.all() else table.filter(pa.array(mask))
 
 
 def _ordered(table: pa.Table) -> pa.Table:
