@@ -28,7 +28,9 @@ def test_facts_and_headers() -> None:
     members, headers = problem(CapacityError("full", retry_after_s=2.6), "/")
     assert (members["status"], headers["Retry-After"]) == (429, "3")
     assert problem(Unauthorized("who?"), "/")[1]["WWW-Authenticate"] == "Bearer"
-    assert problem(DependencyError("gone"), "/")[0]["status"] == 503
+    for away in (DependencyError("gone"), TimeoutError()):
+        members, headers = problem(away, "/")
+        assert (members["status"], headers["Retry-After"]) == (503, "1")
 
 
 def test_a_bug_tells_nothing() -> None:

@@ -199,7 +199,7 @@ class World:
                 [
                     Quarantined(
                         time_us=self.clock.now_us(), tenant=number, protocol="gbt32960",
-                        peer="127.0.0.1:1", vin=vins[0], code="peer.frame",
+                        peer="127.0.0.1:1", vin=vins[0], code="garbage",
                         reason=f"garbage of {name}", data=name.encode(),
                     )
                 ]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import structlog
@@ -23,6 +23,8 @@ from motorcade.errors import NotFound as NotFoundError
 __all__ = ["MEDIA_TYPE", "HANDLERS", "Problem", "problem", "problem_bytes"]
 
 MEDIA_TYPE = "application/problem+json"
+_AGAIN_S: Final = "1"
+"""``Retry-After`` where an engine is away: they are back within seconds, or a person is needed."""
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +46,8 @@ def problem(error: Exception, instance: str) -> tuple[dict[str, Any], dict[str, 
     if isinstance(error, MotorcadeError):
         code, title, status, detail = error.code, error.title, error.status, error.detail
         facts = error.facts
+        if isinstance(error, DependencyError):
+            headers["Retry-After"] = _AGAIN_S
         if isinstance(error, CapacityError):
             headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
             facts = {**facts, "retry_after_s": error.retry_after_s}
@@ -54,6 +58,7 @@ def problem(error: Exception, instance: str) -> tuple[dict[str, Any], dict[str, 
         headers.update(error.headers or {})
     elif isinstance(error, TimeoutError):
         code, title, status = DependencyError.code, DependencyError.title, DependencyError.status
+        headers["Retry-After"] = _AGAIN_S
         detail = "The request took longer than this server allows; ask for less, or again later."
     else:
         code, title, status = MotorcadeError.code, MotorcadeError.title, MotorcadeError.status

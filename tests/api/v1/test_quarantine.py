@@ -16,7 +16,7 @@ async def test_pages_of_pieces_with_reason_and_hex(world: World) -> None:
     pieces = [
         Quarantined(
             time_us=world.clock.now_us(), tenant=made, protocol="gbt32960", peer="127.0.0.1:1",
-            vin=vin("alpha", n), code="peer.frame", reason=f"piece {n}", data=bytes([n]) * 3,
+            vin=vin("alpha", n), code="checksum", reason=f"piece {n}", data=bytes([n]) * 3,
         )
         for n in range(5)
     ]  # fmt: skip
@@ -32,7 +32,7 @@ async def test_pages_of_pieces_with_reason_and_hex(world: World) -> None:
         query["cursor"] = answer.json()["next"]
     assert [entry["reason"] for entry in seen] == [f"piece {n}" for n in (4, 3, 2, 1, 0)]
     assert seen[0]["hex"] == "040404"
-    assert seen[0]["code"] == "peer.frame"
+    assert seen[0]["code"] == "checksum"
     assert seen[0]["time"].endswith("Z")
 
 

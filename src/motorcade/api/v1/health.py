@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Literal
 
 import msgspec
 from litestar import Response, get
 from litestar.handlers import BaseRouteHandler
 
-from motorcade import __version__
+from motorcade import __version__, limits
 from motorcade.api.context import Context
 from motorcade.api.openapi import route
+from motorcade.clock import Clock
 
 __all__ = ["Health", "routes"]
 
 _PROBE_S = 2.0
 
 Word = Literal["ok", "down"]
+Probe = Callable[[], Awaitable[object]]
+"""Asks one engine; raising is unwell."""
 
 
 class Health(msgspec.Struct, kw_only=True, frozen=True):
@@ -42,7 +45,9 @@ def routes(context: Context) -> list[BaseRouteHandler]:
     async def twin() -> object:
         return await services.twin.fetch(1, 1, ())
 
-    probes = {"postgresql": postgresql, "nats": nats, "twin": twin, **services.health}
+    engines = _Engines(
+        {"postgresql": postgresql, "nats": nats, "twin": twin, **services.health}, services.clock
+    )
     example = {
         "status": "ok",
         "engines": {"postgresql": "ok", "nats": "ok", "twin": "ok"},
@@ -61,17 +66,36 @@ def routes(context: Context) -> list[BaseRouteHandler]:
         ),
     )
     async def health() -> Response[Health]:
-        """For load balancers and people: open to everybody, and tells nothing but this."""
-        words = await asyncio.gather(*map(_asked, probes.values()))
-        engines: dict[str, Word] = dict(zip(probes, words, strict=True))
-        well = all(word == "ok" for word in words)
-        answer = Health(status="ok" if well else "down", engines=engines, version=__version__)
+        """For load balancers and people: open to everybody, and tells nothing but this, which is a
+        second old at most."""
+        words = await engines.words()
+        well = all(word == "ok" for word in words.values())
+        answer = Health(status="ok" if well else "down", engines=words, version=__version__)
         return Response(answer, status_code=200 if well else 503)
 
     return [health]
 
 
-async def _asked(probe: Callable[[], Awaitable[object]]) -> Word:
+class _Engines:
+    """The engines' words, asked for by one caller at a time and believed for a moment."""
+
+    def __init__(self, probes: Mapping[str, Probe], clock: Clock) -> None:
+        self._probes = probes
+        self._clock = clock
+        self._asking = asyncio.Lock()
+        self._words: dict[str, Word] = {}
+        self._until_s = 0.0
+
+    async def words(self) -> dict[str, Word]:
+        async with self._asking:
+            if not self._words or self._clock.monotonic_s() >= self._until_s:
+                words = await asyncio.gather(*map(_asked, self._probes.values()))
+                self._words = dict(zip(self._probes, words, strict=True))
+                self._until_s = self._clock.monotonic_s() + limits.API_HEALTH_CACHE_S
+            return self._words
+
+
+async def _asked(probe: Probe) -> Word:
     """``ok`` where the probe returns in time; whatever it raises means the engine is down."""
     try:
         async with asyncio.timeout(_PROBE_S):

@@ -26,8 +26,8 @@ _EXAMPLE = {
             "protocol": "gbt32960",
             "peer": "203.0.113.9:40812",
             "vin": "LNSTEST0000000001",
-            "code": "peer.frame",
-            "reason": "the checksum is 4f and should be 4e",
+            "code": "checksum",
+            "reason": "The BCC does not match the bytes before it.",
             "hex": "232302fe4c4e53",
             "truncated": False,
         }
