@@ -170,6 +170,32 @@ async def test_roles_are_held_to(world: World) -> None:
             assert answer.json()["code"] == "caller.forbidden"
 
 
+async def test_no_tenant_claims_what_another_has_claimed(world: World) -> None:
+    """A WMI prefix over, under or equal to another's would take its new vehicles."""
+
+    async def claims(whose: str, *prefixes: str) -> httpx.Response:
+        return await world.client.patch(
+            f"/v1/tenants/{whose}",
+            json={"auto_register_wmi": prefixes},
+            headers=world.headers(whose, "admin"),
+        )
+
+    try:
+        assert (await claims("beta", "LBTE")).status_code == 200
+        for prefix in ("LBT", "LBTE", "LBTES"):
+            for prefixes in ((prefix,), ("LAT", prefix)):
+                answer = await claims("alpha", *prefixes)
+                assert answer.status_code == 409, prefixes
+                assert answer.json()["code"] == "caller.conflict"
+                assert "beta" not in answer.text
+                own = await world.get("alpha", "/v1/tenants/alpha", "admin")
+                assert own.json()["settings"]["auto_register_wmi"] == []
+        assert (await claims("alpha", "LAT", "LBX")).status_code == 200
+    finally:
+        assert (await claims("alpha")).status_code == 200
+        assert (await claims("beta")).status_code == 200
+
+
 async def test_a_tenants_admin_makes_no_platform_key(world: World) -> None:
     for body, status in (
         ({"role": "platform"}, 403),
