@@ -168,8 +168,9 @@ async def test_a_damaged_record_is_handed_over_as_a_fault(log: Log, make_batch: 
     await log._appending.store(0, b"MCL1 but no message", deadline)
     await log.append(0, [make_batch(1)])
     async with log.consume(0, 0) as consumer:
-        faults = [(await anext(consumer)).fault for _ in range(3)]
-    assert [fault is not None for fault in faults] == [False, True, False]
+        records = [await anext(consumer) for _ in range(3)]
+    assert [record.fault is not None for record in records] == [False, True, False]
+    assert [record.data for record in records] == [b"", b"MCL1 but no message", b""]
 
 
 async def test_a_cancelled_read_loses_nothing(log: Log, make_batch: MakeBatch) -> None:

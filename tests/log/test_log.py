@@ -86,6 +86,23 @@ async def test_bounds_and_trim(log: Log, make_batch: MakeBatch) -> None:
     assert (bounds.first, bounds.last, bounds.messages) == (5, 5, 1)
 
 
+async def test_a_log_is_tight_when_half_full_or_on_a_full_disk(
+    connect: Connect, make_batch: MakeBatch
+) -> None:
+    log = await connect(partitions=1, bytes_max=200_000)
+    assert not await log.tight(0)
+    while (await log.bounds(0)).bytes <= 100_000:
+        await log.append(0, [make_batch(200)])
+    assert (await log.bounds(0)).bytes_max == 200_000
+    assert await log.tight(0)
+    await log.trim(0, 99)
+    assert not await log.tight(0)
+    free = log._appending.free_bytes()
+    assert free is not None
+    full = await connect(partitions=1, bytes_max=200_000, disk_reserve_bytes=free * 2 // 3)
+    assert await full.tight(0)
+
+
 async def test_health_names_every_partition(log: Log, make_batch: MakeBatch) -> None:
     await log.append(1, [make_batch(1)])
     health = await log.health()

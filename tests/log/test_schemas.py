@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from hashlib import blake2b
 
 import pyarrow as pa
 import pytest
@@ -43,6 +44,24 @@ async def test_a_schema_stored_under_another_name_is_corruption(log: Log) -> Non
     await schemas._store("0123456789abcdef", _schema("a"))
     with pytest.raises(CorruptionError):
         await Schemas(log._connection).fetch("0123456789abcdef")
+
+
+async def test_the_leader_is_asked_where_a_follower_has_nothing(log: Log) -> None:
+    schemas = Schemas(log._connection)
+    name = await schemas.name(_schema("a"))
+    assert await schemas._leaders(name) == await schemas._nearest(name)
+    assert await schemas._nearest("0123456789abcdef") is None
+    with pytest.raises(CorruptionError, match="no schema"):
+        await schemas._leaders("0123456789abcdef")
+
+
+async def test_the_name_is_of_the_stored_bytes(log: Log) -> None:
+    """Another Arrow may write the same schema in other bytes."""
+    data = _schema("a").serialize().to_pybytes() + b"\xff\xff\xff\xff\0\0\0\0"
+    name = blake2b(data, digest_size=8).hexdigest()
+    assert name != schema_id(_schema("a"))
+    await log._connection.ask(f"schemas.{name}", data, 5.0)
+    assert await Schemas(log._connection).fetch(name) == _schema("a")
 
 
 async def test_dictionary_columns_are_refused(log: Log) -> None:

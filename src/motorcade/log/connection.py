@@ -139,13 +139,17 @@ class Connection:
         except MotorcadeError:
             self._subscriptions.discard(subscription)
             raise
+        await self.flushed()
+        return subscription
+
+    async def flushed(self) -> None:
+        """Wait until the server has what was sent before, if it is there. Never raises."""
         if self._client.is_connected:
             with contextlib.suppress(NatsError, OSError, TimeoutError):
                 # nats-py writes its PING past the queue the SUB waits in: only the second flush
                 # is known to be behind it.
                 await self._client.flush(_FLUSH_S)
                 await self._client.flush(_FLUSH_S)
-        return subscription
 
     def forget(self, subscription: Subscription) -> None:
         """A closed subscription is not made again."""

@@ -45,6 +45,7 @@ class Record(NamedTuple):
     ``gap``: sequences that are missing just before this one, 0 when all is well: the reader asked
     for records the log has already trimmed, or the store lost some. ``fault``: why the message
     cannot be read; ``batches`` is then empty, and the reader decides (count it, show it, go on).
+    ``data``: the message as it is stored, where it cannot be read; else empty.
     ``pending``: messages of the partition behind this one when the server sent it.
     """
 
@@ -54,6 +55,7 @@ class Record(NamedTuple):
     pending: int = 0
     gap: int = 0
     fault: CorruptionError | None = None
+    data: bytes = b""
 
 
 class Consumer(AsyncIterator[Record]):
@@ -190,7 +192,10 @@ class Consumer(AsyncIterator[Record]):
             batches, fault = [], error
         if gap:
             _log.error("log records missing", stream=self._stream, before=place.sequence, gap=gap)
-        return Record(place.sequence, place.time_us, tuple(batches), place.pending, gap, fault)
+        data = bytes(msg.data) if fault is not None else b""
+        return Record(
+            place.sequence, place.time_us, tuple(batches), place.pending, gap, fault, data
+        )
 
     async def _schema(self, name: str) -> Any:
         known = self._schemas.cached(name)

@@ -37,12 +37,16 @@ __all__ = [
 
 
 class Bounds(NamedTuple):
-    """What a partition holds: sequences ``first`` to ``last``; nothing where last is first - 1."""
+    """What a partition holds: sequences ``first`` to ``last``; nothing where last is first - 1.
+
+    ``bytes_max``: how many bytes it may hold, 0 where there is no bound.
+    """
 
     first: int
     last: int
     messages: int
     bytes: int
+    bytes_max: int = 0
 
 
 class Log:
@@ -101,7 +105,8 @@ class Log:
         with wrapped(f"look at partition {partition}"):
             info = await self._connection.jetstream().stream_info(telemetry_stream(partition))
         state = info.state
-        return Bounds(state.first_seq, state.last_seq, state.messages, state.bytes)
+        bytes_max = max(info.config.max_bytes or 0, 0)
+        return Bounds(state.first_seq, state.last_seq, state.messages, state.bytes, bytes_max)
 
     async def first_sequence(self, partition: int) -> int:
         """The oldest sequence kept."""
@@ -110,6 +115,15 @@ class Log:
     async def last_sequence(self, partition: int) -> int:
         """The newest sequence stored; 0 for a partition nothing was ever appended to."""
         return (await self.bounds(partition)).last
+
+    async def tight(self, partition: int) -> bool:
+        """Whether room is getting short: a partition more than half full, or a disk with less than
+        twice its reserve. What is not needed should be trimmed and nothing be kept for comfort."""
+        bounds = await self.bounds(partition)
+        free = self._appending.free_bytes()
+        return (0 < bounds.bytes_max < 2 * bounds.bytes) or (
+            free is not None and free < 2 * self._config.disk_reserve_bytes
+        )
 
     async def trim(self, partition: int, through: int) -> None:
         """Forget the records up to and including ``through``; the very last one always stays.

@@ -92,6 +92,7 @@ class Service:
         """Take no more requests; those at work are dropped, their askers see a timeout."""
         if self._subscription is not None:
             await self._subscription.close()
+            await self._connection.flushed()  # who asks from now on learns that nobody is here
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()

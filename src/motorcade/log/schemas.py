@@ -7,7 +7,9 @@ fetches what it does not know and keeps the last few hundred.
 
 from __future__ import annotations
 
+import base64
 from collections import OrderedDict
+from hashlib import blake2b
 from typing import Final
 
 import msgspec
@@ -22,6 +24,7 @@ __all__ = ["STREAM", "Schemas"]
 
 STREAM: Final = "SCHEMAS"
 _WRONG_LAST_SEQUENCE: Final = frozenset({10071, 10164})
+_NO_MESSAGE: Final = 10037
 _TIMEOUT_S: Final = 5.0
 
 
@@ -59,22 +62,44 @@ class Schemas:
         known = self.cached(name)
         if known is not None:
             return known
+        data = await self._nearest(name)
+        if data is None:
+            data = await self._leaders(name)
+        # The name is of the stored bytes; another Arrow may write the same schema in others.
+        if blake2b(data, digest_size=8).hexdigest() != name:
+            raise CorruptionError(f"what is stored as schema {name} is another one", schema=name)
+        try:
+            schema = pa.ipc.read_schema(pa.py_buffer(data))
+        except (pa.ArrowException, OSError) as error:
+            raise CorruptionError(f"schema {name} cannot be read: {error}") from error
+        self._keep(name, schema)
+        return schema
+
+    async def _nearest(self, name: str) -> bytes | None:
+        """The bytes as any server of the cluster has them; None where that one has none."""
         answer = await self._connection.ask(
             f"$JS.API.DIRECT.GET.{STREAM}.schemas.{name}", b"", _TIMEOUT_S
         )
         status = (answer.headers or {}).get("Status")
-        if status == "404":
-            raise CorruptionError(f"no schema is stored as {name}", schema=name)
-        if status is not None:
+        if status is not None and status != "404":
             raise DependencyError(f"the schema registry answered {status}", schema=name)
-        try:
-            schema = pa.ipc.read_schema(pa.py_buffer(answer.data))
-        except (pa.ArrowException, OSError) as error:
-            raise CorruptionError(f"schema {name} cannot be read: {error}") from error
-        if schema_id(schema) != name:
-            raise CorruptionError(f"what is stored as schema {name} is another one", schema=name)
-        self._keep(name, schema)
-        return schema
+        return None if status else bytes(answer.data)
+
+    async def _leaders(self, name: str) -> bytes:
+        """The bytes as the stream's leader has them: a follower may lag behind."""
+        question = msgspec.json.encode({"last_by_subj": f"schemas.{name}"})
+        answer = await self._connection.ask(
+            f"$JS.API.STREAM.MSG.GET.{STREAM}", question, _TIMEOUT_S
+        )
+        if (answer.headers or {}).get("Status") is not None:
+            raise DependencyError("the schema registry does not answer", schema=name)
+        result = msgspec.json.decode(answer.data)
+        error = result.get("error")
+        if error is not None and error.get("err_code") == _NO_MESSAGE:
+            raise CorruptionError(f"no schema is stored as {name}", schema=name)
+        if error is not None:
+            raise refused(error, "fetch a schema")
+        return base64.b64decode(result["message"]["data"])
 
     async def _store(self, name: str, schema: pa.Schema) -> None:
         payload = schema.serialize().to_pybytes()
