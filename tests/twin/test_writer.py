@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from motorcade.errors import Conflict, CorruptionError
+from motorcade.errors import Conflict, CorruptionError, DependencyError
 from motorcade.limits import TWIN_FUTURE_S_MAX, TWIN_ROWS_MAX
 from motorcade.signals.batch import Quality
 from motorcade.signals.catalogue import Catalogue
@@ -260,3 +260,19 @@ def test_many_rows_at_once_keep_each_vehicles_order(
     model.apply(records)
     assert list(writer.steps([make(records)])) == [16] * 25
     assert {v: plain(reader.state(v, 7)) for v in model.cells} == model.cells
+
+
+def test_a_checkpoint_the_disk_does_not_take_is_tried_again(
+    tmp_path: Path, catalogue: Catalogue
+) -> None:
+    writer = TwinWriter(tmp_path, 0, 1, catalogue)
+    writer.checkpoint(1)
+    blocked = writer.directory / "checkpoint.new"
+    blocked.mkdir()
+    with pytest.raises(DependencyError, match="checkpoint"):
+        writer.checkpoint(2)
+    assert writer.position == 1
+    blocked.rmdir()
+    writer.checkpoint(2)
+    assert writer.position == 2
+    writer.close()

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from motorcade.errors import CorruptionError
+from motorcade.errors import CorruptionError, DependencyError
 from motorcade.limits import TWIN_APPLY_ROWS_MAX, TWIN_ROWS_MAX
 from motorcade.signals.batch import META, Quality, SignalBatch, concat
 from motorcade.signals.catalogue import Catalogue
@@ -136,10 +136,15 @@ class TwinWriter:
             ) from None
 
     def checkpoint(self, sequence: int) -> None:
-        """``sync``, then note that the log is applied through ``sequence``; for a thread."""
-        self.sync()
+        """``sync``, then note that the log is applied through ``sequence``; for a thread.
+
+        ``DependencyError`` where the disk does not let it; the old checkpoint holds then."""
         data = msgspec.json.encode({"sequence": sequence})
-        write_atomically(self.directory / _CHECKPOINT, data)
+        try:
+            self.sync()
+            write_atomically(self.directory / _CHECKPOINT, data)
+        except OSError as error:
+            raise DependencyError(f"the twin's checkpoint cannot be written: {error}") from error
 
     def close(self) -> None:
         """Let go of the files; call ``sync`` first where they must be on the disk."""
