@@ -279,3 +279,12 @@ CUSTOM_CODES_MAX: Final = 256
 PASSWORDS_WAITING_PER_ACCOUNT_MAX: Final = 4
 """Different passwords of one account that wait to be hashed, 40 ms each: whoever guesses at one
 account holds the others up no longer than that. At the bound: CapacityError, try again."""
+
+# ── history, continued ───────────────────────────────────────────────────────────────────────────
+HISTORY_FAULTS_BYTES_MAX: Final = 64 << 20
+"""Unreadable log records kept for people to look at. At the bound: logged and counted, not
+kept."""
+
+HISTORY_BEHIND_WAIT_S: Final = 1.0
+"""How long a query waits for a worker that has not yet taken what the log holds: a restart's
+replay is often over by then. At the bound: the answer is marked partial."""

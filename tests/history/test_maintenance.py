@@ -51,18 +51,21 @@ async def test_a_query_that_began_before_a_merge_ends_well(
 async def test_old_days_go_by_the_tenants_own_number(
     make_world: Callable[..., Any], make_batch: Any
 ) -> None:
-    world = make_world(retention_days=2)
+    world = make_world(retention_days=1)
     for day in range(4):
         batch = make_batch([7, 8], [START_US + day * DAY_US] * 2, tenant=[1, 2])
-        world.writer.add(day + 1, [batch])
+        world.writer.add(2 * day + 1, [batch])
+        world.writer.add(2 * day + 2, [make_batch([9], [START_US + day * DAY_US], tenant=3)])
         await world.writer.commit()
-    maintenance = Maintenance(world.directory, world.clock, world.config, retention_days={2: 0}.get)
+    days = {1: 2, 2: 0}  # nobody knows yet what tenant 3 wants
+    maintenance = Maintenance(world.directory, world.clock, world.config, retention_days=days.get)
     await maintenance.run_once()
     reader = world.another_reader()
     world.clock.advance(1000)
-    world.restart(position=4)
+    world.restart(position=8)
     assert (await reader.query(1, 7)).table.num_rows == 3
     assert (await reader.query(2, 8)).table.num_rows == 4
+    assert (await reader.query(3, 9)).table.num_rows == 4
     reader.close()
 
 
@@ -114,6 +117,32 @@ async def test_a_damaged_table_does_not_hold_up_the_others(
     )
     assert len(await maintenance.run_once()) == 1
     assert [(tenant, type(error)) for tenant, error in told] == [(1, CorruptionError)]
+
+
+async def test_whatever_one_table_raises_the_others_are_maintained(
+    make_world: Callable[..., Any], make_batch: Any
+) -> None:
+    world = make_world(compact_fan_in=2)
+    for sequence in (1, 2):
+        batch = make_batch([7, 8], [START_US + sequence] * 2, tenant=[1, 2])
+        world.writer.add(sequence, [batch])
+        await world.writer.commit()
+    told: list[tuple[int, MotorcadeError]] = []
+
+    def days(tenant: int) -> int:
+        if tenant == 1:
+            raise ArithmeticError("as asked")
+        return 0
+
+    maintenance = Maintenance(
+        world.directory,
+        world.clock,
+        world.config,
+        retention_days=days,
+        failed=lambda tenant, error: told.append((tenant, error)),
+    )
+    assert len(await maintenance.run_once()) == 1
+    assert [(tenant, error.detail) for tenant, error in told] == [(1, "ArithmeticError: as asked")]
 
 
 async def test_logs_are_checkpointed(world: Any, make_batch: Any) -> None:

@@ -18,6 +18,7 @@ import pytest
 from deltalake import DeltaTable
 
 from motorcade.errors import CapacityError, DependencyError, Invalid
+from motorcade.history.table import TelemetryTable
 
 START_US = 1_750_032_000_000_000
 SPEED = "Vehicle.Speed"
@@ -278,3 +279,48 @@ async def test_a_large_commit_is_written_in_pieces(
     result = await world.another_reader().query(1, 7)
     assert result.table.column("event_time").cast(pa.int64()).to_pylist() == at.tolist()
     assert SPEED not in table_of(world, 3).to_pyarrow_table().schema.names
+
+
+async def test_one_tenants_broken_table_does_not_hold_the_others_up(
+    world: Any, make_batch: Any
+) -> None:
+    """It is written once it is mended; the position waits for it."""
+    world.writer.add(1, [make_batch([7, 8], [START_US] * 2, tenant=[1, 2])])
+    await world.writer.commit()
+    world.clock.advance(1000)
+    world.restart(position=1)
+    log = world.directory / "1" / "telemetry" / "_delta_log"
+    entry = log / "00000000000000000000.json"
+    kept = entry.read_bytes()
+    entry.write_bytes(b"damaged")
+    world.writer.add(2, [make_batch([7, 8], [START_US + 1] * 2, tenant=[1, 2])])
+    for _ in range(2):
+        with pytest.raises(DependencyError, match="tenant 1's"):
+            await world.writer.commit()
+    assert world.writer.position == 1
+    assert TelemetryTable(world.directory, 2).position(0) == 2
+    entry.write_bytes(kept)
+    assert await world.writer.commit() == 2
+    reader = world.another_reader()
+    assert (await reader.query(1, 7)).table.num_rows == 2
+    assert (await reader.query(2, 8)).table.num_rows == 2
+    reader.close()
+
+
+async def test_an_unreadable_record_is_kept_before_the_position_passes_it(
+    world: Any, make_batch: Any
+) -> None:
+    world.writer.add(1, [make_batch([7], [START_US])])
+    world.writer.add_fault(2, b"what nobody can read")
+    world.writer.add_fault(2, b"again")
+    blocked = world.directory / "faults"
+    world.directory.mkdir(exist_ok=True)
+    blocked.write_text("no folder")
+    with pytest.raises(DependencyError, match="kept"):
+        await world.writer.commit()
+    assert world.writer.position == 0
+    blocked.unlink()
+    assert await world.writer.commit() == 2
+    assert (blocked / "0-2.bin").read_bytes() == b"what nobody can read"
+    await world.maintenance.run_once()
+    assert (blocked / "0-2.bin").exists()

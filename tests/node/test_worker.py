@@ -18,7 +18,7 @@ import pytest
 
 from engines_nats import Nats
 from motorcade.clock import SystemClock
-from motorcade.errors import DependencyError
+from motorcade.errors import CapacityError, CorruptionError, DependencyError
 from motorcade.history.config import Config as HistoryConfig
 from motorcade.history.tail_request import TailAnswer, TailRequest
 from motorcade.history.writer import HistoryWriter
@@ -162,6 +162,18 @@ async def test_commits_move_the_checkpoint_and_trim_the_log(
     assert worker.counts.commits >= 1
 
 
+async def test_a_log_that_is_not_to_be_trimmed_is_whole(
+    tmp_path: Path, log: Log, catalogue: Catalogue
+) -> None:
+    config = HistoryConfig(commit_interval_s=0.1)
+    worker = worker_of(log, tmp_path, catalogue, config, keep_records=0, trim_log=False)
+    async with Running(worker, TwinReader(tmp_path / "twin", 1, catalogue)):
+        for number in range(1, 11):
+            last = await log.append(0, [batch(catalogue, number)])
+        await until(lambda: worker.twin.position == last)
+    assert await log.first_sequence(0) == 1
+
+
 async def test_a_full_tail_stops_reading_until_commits_succeed_again(
     tmp_path: Path, log: Log, catalogue: Catalogue
 ) -> None:
@@ -177,6 +189,126 @@ async def test_a_full_tail_stops_reading_until_commits_succeed_again(
         blocked.unlink()
         await until(lambda: worker.counts.position == last)
     assert worker.twin.position == last
+
+
+async def test_a_small_log_takes_appends_for_ever(
+    tmp_path: Path, nats: Nats, catalogue: Catalogue
+) -> None:
+    """Neither ``keep_records`` nor the time of the next commit may let it fill up for good."""
+    log = await Log.connect(nats.config(partitions=1, bytes_max=150_000))
+    worker = worker_of(log, tmp_path, catalogue, HistoryConfig(commit_interval_s=3600))
+    assert worker.config.keep_records == 1000
+    size = 0
+    async with Running(worker, TwinReader(tmp_path / "twin", 1, catalogue)):
+        async with asyncio.timeout(4 * DEADLINE_S):
+            for number in range(1, 41):
+                while True:
+                    try:
+                        last = await log.append(0, [batch(catalogue, number, vehicles=200)])
+                        break
+                    except CapacityError:
+                        await asyncio.sleep(0.05)
+                size += batch(catalogue, number, vehicles=200).data.nbytes
+        await until(lambda: worker.counts.position == last)
+    assert size > 3 * 150_000
+    assert worker.counts.gaps == 0
+    await log.close()
+
+
+async def test_an_unreadable_record_outlives_the_logs_trimming(
+    tmp_path: Path, log: Log, catalogue: Catalogue
+) -> None:
+    worker = worker_of(
+        log, tmp_path, catalogue, HistoryConfig(commit_interval_s=0.1), keep_records=0
+    )
+    await log.append(0, [batch(catalogue, 1)])
+    deadline = CLOCK.monotonic_s() + 10
+    damaged = await log._appending.store(0, b"MCL1 but no message", deadline)
+    await log.append(0, [batch(catalogue, 2)])
+    last = await log.append(0, [batch(catalogue, 3)])
+    async with Running(worker, TwinReader(tmp_path / "twin", 1, catalogue)):
+        async with asyncio.timeout(DEADLINE_S):
+            while await log.first_sequence(0) < last:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+    kept = tmp_path / "history" / "faults" / f"0-{damaged}.bin"
+    assert kept.read_bytes() == b"MCL1 but no message"
+    assert worker.counts.faults == 1
+
+
+async def test_a_restarted_worker_says_behind_until_it_has_what_the_log_held(
+    tmp_path: Path, log: Log, catalogue: Catalogue
+) -> None:
+    for number in range(1, 11):
+        last = await log.append(0, [batch(catalogue, number)])
+    worker = worker_of(log, tmp_path, catalogue, HistoryConfig())
+    asked = TailRequest(tenant=7, first=1, last=50, from_us=0, to_us=2**62, after=0)
+    payload = msgspec.msgpack.encode(asked)
+    first = msgspec.msgpack.decode(await worker.answer_tail(payload), type=TailAnswer)
+    assert first.behind
+    metrics = WorkerMetrics([worker])
+    assert b'motorcade_worker_behind{partition="0"} 1.0' in metrics.render()
+    async with Running(worker, TwinReader(tmp_path / "twin", 1, catalogue)) as running:
+        await running.served.wait()
+        async with asyncio.timeout(DEADLINE_S):
+            while (answer := await _tail(log, tenant=7)).behind:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        assert answer.through == last
+        assert b'motorcade_worker_behind{partition="0"} 0.0' in metrics.render()
+
+
+async def test_a_worker_that_cannot_take_records_says_behind(
+    tmp_path: Path, log: Log, catalogue: Catalogue
+) -> None:
+    tight = HistoryConfig(commit_interval_s=3600, tail_bytes_max=20_000)
+    worker = worker_of(log, tmp_path, catalogue, tight)
+    blocked = tmp_path / "history"
+    async with Running(worker, TwinReader(tmp_path / "twin", 1, catalogue)):
+        await until(lambda: not worker.behind)
+        blocked.write_text("no folder: commits fail")
+        for number in range(1, 21):
+            last = await log.append(0, [batch(catalogue, number)])
+        await until(lambda: worker.behind)
+        blocked.unlink()
+        await until(lambda: worker.counts.position == last and not worker.behind)
+
+
+async def test_a_damaged_partition_leaves_its_siblings_working(
+    tmp_path: Path, nats: Nats, catalogue: Catalogue
+) -> None:
+    log = await Log.connect(nats.config(partitions=2))
+    workers = []
+    for partition in (0, 1):
+        twin = TwinWriter(tmp_path / "twin", partition, 2, catalogue)
+        if partition == 0:
+            twin.checkpoint(99)  # of another log: this one is empty
+        tables = HistoryWriter(
+            tmp_path / "history", partition, catalogue, CLOCK, position=twin.position
+        )
+        workers.append(PartitionWorker(partition, log, twin, tables, TwinConfig(), CLOCK.now_us))
+    stopping = asyncio.Event()
+    reader = TwinReader(tmp_path / "twin", 2, catalogue)
+    role = asyncio.create_task(run_worker(workers, reader, stopping))
+    await until(lambda: workers[0].counts.stopped)
+    odd = batch(catalogue, 1).take(np.arange(0, 50, 2))
+    last = await log.append(1, [odd])
+    await until(lambda: workers[1].counts.position == last)
+    assert not role.done()
+    assert [worker.behind for worker in workers] == [True, False]
+    assert b'motorcade_worker_stopped{partition="0"} 1.0' in WorkerMetrics(workers).render()
+    stopping.set()
+    await role
+    await log.close()
+
+
+async def test_where_every_partition_is_damaged_the_role_ends(
+    tmp_path: Path, log: Log, catalogue: Catalogue
+) -> None:
+    worker = worker_of(log, tmp_path, catalogue, HistoryConfig())
+    worker.twin.checkpoint(99)
+    worker.history = HistoryWriter(tmp_path / "history", 0, catalogue, CLOCK, position=99)
+    reader = TwinReader(tmp_path / "twin", 1, catalogue)
+    with pytest.raises(CorruptionError, match="before the reader's position"):
+        await run_worker([worker], reader, asyncio.Event())
 
 
 async def test_missing_records_are_counted(tmp_path: Path, log: Log, catalogue: Catalogue) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from motorcade.clock import Clock
-from motorcade.errors import CorruptionError, DependencyError, MotorcadeError
+from motorcade.errors import MotorcadeError
 from motorcade.history.compaction import DAY_US, Merged, MergeStoppedError, merge, plan
 from motorcade.history.config import Config
 from motorcade.history.table import TelemetryTable, tenants_in
@@ -29,8 +29,10 @@ _PAUSE_S: Final = 0.05
 class Maintenance:
     """Maintains every table below ``directory``.
 
-    ``retention_days`` gives a tenant's days of history, None for the configured number (0: for
-    ever). ``failed`` is told of a table that could not be maintained; the others go on."""
+    ``retention_days`` gives a tenant's days of history: 0 for ever, None while it is not known,
+    and then nothing of the tenant is forgotten. (The configured number for tenants without one of
+    their own is the caller's to fill in, once it has read who has one.) ``failed`` is told of a
+    table that could not be maintained; the others go on."""
 
     def __init__(
         self,
@@ -64,8 +66,12 @@ class Maintenance:
         for tenant in await asyncio.to_thread(tenants_in, self._directory):
             try:
                 merged += await self._in_thread(tenant)
-            except (DependencyError, CorruptionError) as error:
+            except MotorcadeError as error:
                 self._failed(tenant, error)
+            except Exception as error:  # whatever one table has in it, the others are maintained
+                unknown = MotorcadeError(f"{type(error).__name__}: {error}")
+                unknown.__cause__ = error
+                self._failed(tenant, unknown)
             await asyncio.sleep(_PAUSE_S if merged else 0)
         return merged
 
@@ -105,12 +111,12 @@ class Maintenance:
         return merged
 
     def _forget(self, table: TelemetryTable, tenant: int) -> None:
-        """Drop files whose newest row is older than the tenant's retention: whole days at a
-        time."""
+        """Drop files whose newest row is older than the tenant's retention: whole days at a time.
+
+        Nothing where that is not known: what is forgotten does not come back."""
         days = self._retention_days(tenant)
-        days = self._config.retention_days if days is None else days
-        snapshot = table.snapshot(0) if days > 0 else None
-        if snapshot is None:
+        snapshot = table.snapshot(0) if days else None
+        if snapshot is None or days is None:
             return
         before_us = self._clock.now_us() - days * DAY_US
         old = [file for file in snapshot.files if file.span.to_us < before_us]

@@ -32,11 +32,12 @@ class TailRequest(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
 class TailAnswer(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """``state``: ``ok``; ``stale``: the tail no longer holds every row after ``after``, load the
     table anew; ``large``: ask for less at once. ``through``: sequence of the newest record the
-    worker has."""
+    worker has; ``behind``: the log holds records that it should have taken long since."""
 
     state: str
     through: int = 0
     rows: bytes = b""
+    behind: bool = False
 
 
 def pack_rows(table: pa.Table) -> bytes:

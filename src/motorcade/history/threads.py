@@ -8,7 +8,7 @@ from typing import ParamSpec, TypeVar
 
 import pyarrow as pa
 
-__all__ = ["give_memory_back", "to_the_end"]
+__all__ = ["ended", "give_memory_back", "to_the_end"]
 
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
@@ -20,7 +20,11 @@ async def to_the_end(
     **kwargs: _Arguments.kwargs,
 ) -> _Result:
     """Run ``call`` in a thread. When cancelled, wait for its end first: two must never overlap."""
-    running = asyncio.ensure_future(asyncio.to_thread(call, *args, **kwargs))
+    return await ended(asyncio.ensure_future(asyncio.to_thread(call, *args, **kwargs)))
+
+
+async def ended(running: asyncio.Future[_Result]) -> _Result:
+    """What ``running``, work in a thread, gives. When cancelled, wait for its end first."""
     try:
         return await asyncio.shield(running)
     except asyncio.CancelledError:

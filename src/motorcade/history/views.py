@@ -3,8 +3,8 @@ ends.
 
 A version is kept for ``snapshot_age_max_s``; the tail's grace time is longer, so that rows
 committed in the meantime are still answered from the tail. A worker that has let them go says
-``stale``: the table is then loaded anew. A worker that does not answer makes the view partial,
-never wrong."""
+``stale``: the table is then loaded anew. A worker that does not answer, or has not yet taken what
+the log holds, makes the view partial, never wrong."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import msgspec
 import pyarrow as pa
@@ -25,9 +26,12 @@ from motorcade.history.files import Span
 from motorcade.history.rows import join
 from motorcade.history.table import Snapshot, TelemetryTable
 from motorcade.history.tail_request import TailAnswer, TailRequest, unpack_rows
-from motorcade.limits import HISTORY_RELOADS_MAX
+from motorcade.history.threads import ended
+from motorcade.limits import HISTORY_BEHIND_WAIT_S, HISTORY_RELOADS_MAX
 
 __all__ = ["TailCall", "View", "Views"]
+
+_POLL_S: Final = 0.05
 
 TailCall = Callable[[int, bytes], Awaitable[bytes]]
 """Asks the worker of a partition (subject ``history.tail.<partition>``) and gives its answer."""
@@ -84,21 +88,20 @@ class Views:
         else:
             partitions = list(range(self._partitions))
         fresh_after_s = self._clock.monotonic_s() - self._config.snapshot_age_max_s
-        snapshot = None
+        snapshot, patience = None, _Patience()
         for _ in range(HISTORY_RELOADS_MAX):
             snapshot = await self._snapshot(tenant, fresh_after_s)
             try:
-                tables = [
-                    await self._ask(partition, _request(tenant, span, paths, snapshot, partition))
-                    for partition in partitions
-                ]
+                found: list[pa.Table] = []
+                for partition in partitions:
+                    request = _request(tenant, span, paths, snapshot, partition)
+                    found += await self._ask(partition, request, patience)
             except _StaleError:
                 fresh_after_s = self._clock.monotonic_s()
             except (DependencyError, CapacityError, TimeoutError):
                 return View(snapshot, None, True)
             else:
-                found = [table for part in tables for table in part]
-                return View(snapshot, join(found) if found else None, False)
+                return View(snapshot, join(found) if found else None, patience.over)
         return View(snapshot, None, True)
 
     async def snapshot(self, tenant: int) -> Snapshot | None:
@@ -118,27 +121,56 @@ class Views:
             if held.snapshot is None or held.loaded_s <= fresh_after_s:
                 loaded_s = self._clock.monotonic_s()
                 loop = asyncio.get_running_loop()
-                held.snapshot = await loop.run_in_executor(
-                    self._executor, held.table.snapshot, self._partitions
+                held.snapshot = await ended(
+                    loop.run_in_executor(self._executor, held.table.snapshot, self._partitions)
                 )
                 held.loaded_s = loaded_s
             return held.snapshot
 
-    async def _ask(self, partition: int, request: TailRequest) -> list[pa.Table]:
-        async with asyncio.timeout(self._config.tail_timeout_s):
-            data = await self._tail(partition, msgspec.msgpack.encode(request))
-        try:
-            answer = msgspec.msgpack.decode(data, type=TailAnswer)
-        except msgspec.MsgspecError as error:
-            raise DependencyError(f"partition {partition} gave no tail answer") from error
+    async def _ask(
+        self, partition: int, request: TailRequest, patience: _Patience
+    ) -> list[pa.Table]:
+        """The rows a worker holds; one that is behind is waited for while there is patience."""
+        while True:
+            async with asyncio.timeout(self._config.tail_timeout_s):
+                data = await self._tail(partition, msgspec.msgpack.encode(request))
+            try:
+                answer = msgspec.msgpack.decode(data, type=TailAnswer)
+            except msgspec.MsgspecError as error:
+                raise DependencyError(f"partition {partition} gave no tail answer") from error
+            # A worker that was killed between commit and checkpoint begins before the table's end.
+            behind = answer.behind or answer.through < request.after
+            if not behind or not await patience.wait():
+                break
         if answer.state == "stale":
             raise _StaleError
         if answer.state == "large":
+            halves = _halves(request)
             return [
-                table for half in _halves(request) for table in await self._ask(partition, half)
+                table for half in halves for table in await self._ask(partition, half, patience)
             ]
         rows = unpack_rows(answer.rows)
         return [] if rows is None else [rows]
+
+
+class _Patience:
+    """How long one view waits for workers that are behind, all of them together."""
+
+    __slots__ = ("_left", "over")
+
+    def __init__(self) -> None:
+        self._left = round(HISTORY_BEHIND_WAIT_S / _POLL_S)
+        self.over = False
+        """Whether a worker was still behind when it ended: rows may be missing."""
+
+    async def wait(self) -> bool:
+        """Wait a moment; false, and nothing waited, once the patience is over."""
+        if self._left <= 0:
+            self.over = True
+            return False
+        self._left -= 1
+        await asyncio.sleep(_POLL_S)
+        return True
 
 
 def _request(

@@ -24,8 +24,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from motorcade.clock import Clock
-from motorcade.errors import CapacityError, DependencyError, Invalid
+from motorcade.errors import CapacityError, DependencyError, Invalid, MotorcadeError
 from motorcade.history.config import Config
+from motorcade.history.faults import Faults
 from motorcade.history.files import DataFile, FileWriter, Span
 from motorcade.history.rows import unique_order
 from motorcade.history.schema import stored, with_values
@@ -71,6 +72,7 @@ class HistoryWriter:
         self._tables: OrderedDict[int, TelemetryTable] = OrderedDict()
         self._covered: dict[int, int] = {}
         self._committing = asyncio.Lock()
+        self._faults = Faults(directory, partition)
 
     @property
     def position(self) -> int:
@@ -123,16 +125,24 @@ class HistoryWriter:
         self._tail.add(sequence, batches)
         self._shed()
 
+    def add_fault(self, sequence: int, data: bytes) -> None:
+        """Take a log record nobody can read; the next commit keeps its bytes (``faults``)."""
+        if sequence > self._tail.last:
+            self._faults.add(sequence, data)
+            self._tail.add(sequence, ())
+
     async def commit(self) -> int:
         """Write every pending row to its tenant's table; the position that is durable then.
 
         ``DependencyError`` where a table could not be written: its rows stay in the tail, the
-        position stays, and the next commit writes what is missing.
+        position stays, and the next commit writes what is missing. The other tables are written.
         """
         async with self._committing:
             self._committed_s = self._clock.monotonic_s()
             chunks = self._tail.pending()
             through = self._tail.last
+            if self._faults.pending:
+                await to_the_end(self._faults.keep)
             if chunks:
                 await to_the_end(self._write, chunks, tuple(self._tail.kinds), through)
             self._tail.committed(chunks, self._clock.monotonic_s())
@@ -140,9 +150,10 @@ class HistoryWriter:
             self._shed()
             return through
 
-    async def answer_tail(self, payload: bytes) -> bytes:
-        """Answer a reader's ``TailRequest`` (``history.tail_request``); ``Invalid`` if it is
-        none."""
+    async def answer_tail(self, payload: bytes, *, behind: bool = False) -> bytes:
+        """Answer a reader's ``TailRequest`` (``history.tail_request``); ``Invalid`` if it is none.
+
+        ``behind``: the caller knows of records it should have added long since."""
         try:
             request = msgspec.msgpack.decode(payload, type=TailRequest)
         except msgspec.MsgspecError as error:
@@ -154,11 +165,12 @@ class HistoryWriter:
         tail = self._tail
         through = tail.last
         if request.after < tail.floor and request.after < covered:
-            return msgspec.msgpack.encode(TailAnswer(state="stale", through=through))
+            stale = TailAnswer(state="stale", through=through, behind=behind)
+            return msgspec.msgpack.encode(stale)
         answer = await asyncio.to_thread(
             self._answer, tail.chunks(), tuple(tail.kinds), request, through
         )
-        return msgspec.msgpack.encode(answer)
+        return msgspec.msgpack.encode(msgspec.structs.replace(answer, behind=behind))
 
     def _answer(
         self, chunks: Sequence[Chunk], kinds: Sequence[str], request: TailRequest, through: int
@@ -192,17 +204,23 @@ class HistoryWriter:
         self._tail.shed(before_s, self._config.tail_bytes_max)
 
     def _write(self, chunks: Sequence[Chunk], kinds: Sequence[str], through: int) -> None:
-        failed: DependencyError | None = None
+        """Write every tenant's rows; whatever one tenant's table has, the others are written."""
+        failed: dict[int, Exception] = {}
         for tenant, part in _by_tenant(chunks):
             try:
                 self._write_tenant(tenant, part, kinds, through)
-            except DependencyError as error:
-                failed = failed or error
+            except Exception as error:
+                failed[tenant] = error
                 if isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.ENOSPC:
                     break
         give_memory_back()
-        if failed is not None:
-            raise failed
+        if failed:
+            tenant, first = next(iter(failed.items()))
+            raise DependencyError(
+                f"{len(failed)} tables could not be written; tenant {tenant}'s: "
+                f"{first.detail if isinstance(first, MotorcadeError) else repr(first)}",
+                tenants=list(failed),
+            ) from first
 
     def _write_tenant(self, tenant: int, part: _Part, kinds: Sequence[str], through: int) -> None:
         table = self._table(tenant)
@@ -216,7 +234,7 @@ class HistoryWriter:
         file, columns = self._write_file(table.folder, part, rows, kinds)
         try:
             table.commit([file], columns=columns, covers=Covers(self._partition, covered, through))
-        except DependencyError:
+        except Exception:
             self._tables.pop(tenant, None)
             self._covered.pop(tenant, None)  # the commit may have happened: ask the table
             raise

@@ -18,7 +18,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from motorcade.errors import CapacityError, MotorcadeError
+from motorcade.errors import CapacityError, CorruptionError, DependencyError, MotorcadeError
 from motorcade.limits import TWIN_GATHER_ROWS_MAX
 from motorcade.log.log import Log
 from motorcade.log.log import Record as LogRecord
@@ -36,6 +36,8 @@ _DUE_EVERY_S: Final = 0.25
 _RETRY_FIRST_S: Final = 0.5
 _RETRY_MAX_S: Final = 30.0
 _FULL_PAUSE_S: Final = 0.1
+_ROOM_EVERY_S: Final = 0.5
+_BEHIND_S: Final = 2.0
 _BEHIND: Final = 16
 """Records waiting in the log beyond which there is nothing to gather: they are here already."""
 
@@ -53,7 +55,9 @@ class History(Protocol):
 
     async def commit(self) -> int: ...
 
-    async def answer_tail(self, payload: bytes) -> bytes: ...
+    def add_fault(self, sequence: int, data: bytes) -> None: ...
+
+    async def answer_tail(self, payload: bytes, *, behind: bool = False) -> bytes: ...
 
 
 @dataclass(slots=True)
@@ -71,6 +75,8 @@ class _Counts:
     commits_failed: int = 0
     commit_s: float = 0.0
     lag_s: float = 0.0
+    behind: bool = True
+    stopped: bool = False
 
 
 @dataclass(slots=True)
@@ -85,6 +91,9 @@ class PartitionWorker:
     now_us: Callable[[], int]
     counts: _Counts = field(default_factory=_Counts)
     _committing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _had: int | None = None
+    _taking_s: float | None = None
+    _looked_s: float = 0.0
 
     async def follow(self) -> None:
         """Take the partition's records from the checkpoint on, for ever; cancel it to stop.
@@ -94,21 +103,39 @@ class PartitionWorker:
         start = min(self.twin.position, self.history.position)
         self.counts.position = start
         _log.info("partition followed", partition=self.partition, after=start)
+        self._had = await self._end_of_log()
         async with self.log.consume(self.partition, start) as consumer:
             while True:
                 began = time.monotonic()
                 records = await consumer.take(self.config.apply_records_max)
+                self._taking_s = time.monotonic()
                 await self._take(records)
+                self._taking_s = None
                 if records[-1].pending <= _BEHIND:
                     rest = self.config.coalesce_ms / 1000 - (time.monotonic() - began)
                     await asyncio.sleep(max(rest, 0))
 
+    @property
+    def behind(self) -> bool:
+        """Whether records that were stored a while ago are not yet in history and twin: what the
+        log held at the start, those of more than 2 s ago, those of a partition that stopped."""
+        if self.counts.stopped or self._had is None or self.counts.position < self._had:
+            return True
+        if self._taking_s is not None and time.monotonic() - self._taking_s > _BEHIND_S:
+            return True
+        return self.counts.pending > 0 and self.counts.lag_s > _BEHIND_S
+
+    async def answer_tail(self, payload: bytes) -> bytes:
+        """Answer a reader of the history, and say whether rows may be missing."""
+        return await self.history.answer_tail(payload, behind=self.behind)
+
     async def commit_when_due(self) -> None:
-        """Commit whenever the history says so, for ever; waits longer after each failure."""
+        """Commit whenever the history says so, or the log needs the room, for ever; waits longer
+        after each failure."""
         wait = _DUE_EVERY_S
         while True:
             await asyncio.sleep(wait)
-            if not self.history.due:
+            if not self.history.due and not await self._room_wanted():
                 continue
             try:
                 await self.commit()
@@ -127,10 +154,35 @@ class PartitionWorker:
             began = time.monotonic()
             position = await self.history.commit()
             await asyncio.to_thread(self.twin.checkpoint, position)
-            await self.log.trim(self.partition, max(position - self.config.keep_records, 0))
+            if self.config.trim_log:
+                keep = 0 if await self.log.tight(self.partition) else self.config.keep_records
+                await self.log.trim(self.partition, max(position - keep, 0))
             self.counts.commits += 1
             self.counts.commit_s += time.monotonic() - began
             return position
+
+    async def _end_of_log(self) -> int:
+        """The newest sequence the log holds now; waits until it answers."""
+        while True:
+            try:
+                bounds = await self.log.bounds(self.partition)
+                return bounds.last if bounds.messages else 0
+            except DependencyError as error:
+                _log.warning("log awaited", partition=self.partition, error=error.detail)
+                await asyncio.sleep(_RETRY_FIRST_S)
+
+    async def _room_wanted(self) -> bool:
+        """Whether the log is short of room and a commit would give it some; looks now and then."""
+        if not self.config.trim_log or time.monotonic() - self._looked_s < _ROOM_EVERY_S:
+            return False
+        self._looked_s = time.monotonic()
+        try:
+            if not await self.log.tight(self.partition):
+                return False
+            bounds = await self.log.bounds(self.partition)
+        except MotorcadeError:
+            return False
+        return bounds.first < min(self.counts.position + 1, bounds.last)
 
     async def _take(self, records: Sequence[LogRecord]) -> None:
         """Apply records in groups small enough to leave the loop to others in between."""
@@ -155,7 +207,10 @@ class PartitionWorker:
         """Hand a record to the history; while its tail is full, commit first."""
         while True:
             try:
-                self.history.add(record.sequence, record.batches)
+                if record.fault is not None:
+                    self.history.add_fault(record.sequence, record.data)
+                else:
+                    self.history.add(record.sequence, record.batches)
                 return
             except CapacityError:
                 try:
@@ -193,8 +248,9 @@ async def run_worker(
     """Follow the partitions and answer for them until ``stopping`` is set; then commit and close.
 
     ``reader`` reads the workers' own partitions. ``beside`` are further things to run meanwhile
-    (``history.maintenance.Maintenance.run``); ``serving`` is told once all is up. Raises what ended
-    a partition's work.
+    (``history.maintenance.Maintenance.run``); ``serving`` is told once all is up. A partition whose
+    log or files are damaged stops alone (``counts.stopped``, and its metric); raises what stopped
+    the last of them, and whatever else ended the work.
     """
     if not workers:
         await stopping.wait()
@@ -203,7 +259,7 @@ async def run_worker(
     try:
         async with _answering(workers, TwinService(reader)):
             for worker in workers:
-                tasks.append(asyncio.create_task(worker.follow()))
+                tasks.append(asyncio.create_task(_follow(worker, workers)))
                 tasks.append(asyncio.create_task(worker.commit_when_due()))
             tasks += [asyncio.ensure_future(run()) for run in beside]
             tasks.append(asyncio.create_task(stopping.wait()))
@@ -217,6 +273,18 @@ async def run_worker(
         await _cancelled(tasks)
         for worker in workers:
             worker.twin.close()
+
+
+async def _follow(worker: PartitionWorker, workers: Sequence[PartitionWorker]) -> None:
+    """Follow one partition; where it is damaged the others go on while there are any."""
+    try:
+        await worker.follow()
+    except CorruptionError as error:
+        worker.counts.stopped = True
+        _log.error("partition stopped", partition=worker.partition, error=error.detail)
+        if all(one.counts.stopped for one in workers):
+            raise
+        await asyncio.Event().wait()
 
 
 class WorkerMetrics(Collector):
@@ -237,6 +305,7 @@ class WorkerMetrics(Collector):
             kind = CounterMetricFamily if counted else GaugeMetricFamily
             family = kind(f"motorcade_worker_{name}", text, labels=["partition"])
             for worker in self._workers:
+                worker.counts.behind = worker.behind
                 family.add_metric([str(worker.partition)], getattr(worker.counts, name))
             yield family
         for name, text in _TWIN_FAMILIES:
@@ -250,6 +319,8 @@ _FAMILIES: Final = (
     ("position", "Log sequence applied last.", False),
     ("pending", "Log records behind it when it was sent.", False),
     ("lag_s", "Seconds between a record's storing and its being applied, last seen.", False),
+    ("behind", "1 while records stored a while ago are not yet applied.", False),
+    ("stopped", "1 where the partition is damaged and nothing of it is applied.", False),
     ("rows", "Rows applied.", True),
     ("records", "Log records applied.", True),
     ("gaps", "Log records that were missing.", True),
@@ -276,7 +347,7 @@ async def _answering(
             subjects = {
                 state_subject(worker.partition): service.state,
                 select_subject(worker.partition): service.select,
-                f"history.tail.{worker.partition}": worker.history.answer_tail,
+                f"history.tail.{worker.partition}": worker.answer_tail,
             }
             for subject, handler in subjects.items():
                 served = await worker.log.serve(subject, handler)

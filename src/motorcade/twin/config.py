@@ -17,4 +17,8 @@ class Config(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
     """Log records (each up to 1 MiB) written together at most. It bounds memory, and how long the
     worker is away from its other duties."""
     keep_records: int = 1_000
-    """Records left in the log behind the checkpoint, for readers that lag a little."""
+    """Records left in the log behind the checkpoint, for readers that lag a little; none where a
+    partition is more than half full or the disk has less than twice the log's reserve."""
+    trim_log: bool = True
+    """Off, the log keeps every record until it is full and takes no more: for inquiries, and for
+    tests that replay it from its beginning."""
