@@ -113,3 +113,16 @@ async def test_limits_and_unreadable_files(config: Config, fleet: Fleet) -> None
         await small.import_vehicles(1, _csv(V[:11]))
     assert (await small.import_vehicles(1, _csv(V[:10]))).last == 10
     await small.close()
+
+
+async def test_a_vin_under_another_tenants_prefix_is_refused(fleet: Fleet) -> None:
+    own = await fleet.create_tenant("own", TenantSettings(auto_register_wmi=("LAA",)))
+    other = await fleet.create_tenant("other", TenantSettings(auto_register_wmi=("LBB", "LCC1")))
+    csv = b"vin\nLAA00000000000001\nLBB00000000000001\nLCC10000000000001\nLCC20000000000001\n"
+    report = await fleet.import_vehicles(own.number, csv)
+    assert (report.added, report.error_count) == (0, 2)
+    assert [(error.line, error.code) for error in report.errors] == [(3, "claimed"), (4, "claimed")]
+    assert "other" not in " ".join(error.reason for error in report.errors)
+    assert (await fleet.import_vehicles(other.number, csv.replace(b"LAA", b"LDD"))).added == 4
+    again = csv.replace(b"000001", b"000002")
+    assert (await fleet.import_vehicles(own.number, again, respect_claims=False)).added == 4

@@ -60,17 +60,25 @@ class Importing(Part):
     _clock: Clock
 
     async def import_vehicles(
-        self, tenant: int, source: Path | bytes, progress: Progress | None = None
+        self,
+        tenant: int,
+        source: Path | bytes,
+        progress: Progress | None = None,
+        *,
+        respect_claims: bool = True,
     ) -> ImportReport:
         """Register the vehicles of a CSV for ``tenant``.
 
+        With ``respect_claims`` a VIN that begins with another tenant's ``auto_register_wmi`` is
+        refused; only the platform's own acts may go without.
         ``Invalid`` where the file cannot be read as CSV at all, ``CapacityError`` where it has more
         than ``import_rows_max`` rows; whatever is wrong with single rows stands in the report.
         """
         total = await asyncio.to_thread(_size, source)
         problems = Problems()
         frames = frames_of_csv(source, problems)
-        return await self._add(_Job(tenant, frames, problems, total, progress or _silent))
+        job = _Job(tenant, frames, problems, total, progress or _silent, respect_claims)
+        return await self._add(job)
 
     async def add_vehicles(self, tenant: int, rows: Sequence[NewVehicle]) -> ImportReport:
         """Register vehicles given as structs, by the same rules; ``line`` is the place from 1."""
@@ -86,6 +94,8 @@ class Importing(Part):
                 if good and not job.problems.count:
                     last = await _numbers(connection, good)
                 await _registered(connection, job)
+                if job.respect_claims:
+                    await _claimed(connection, job)
                 if job.problems.count:
                     raise _Refused
                 job.progress(rows, rows, "check")
@@ -128,6 +138,7 @@ class _Job:
     problems: Problems
     total: int
     progress: Progress
+    respect_claims: bool = True
 
 
 class _Refused(Exception):
@@ -232,6 +243,31 @@ async def _registered(connection: Connection, job: _Job) -> None:
             for line, vin, ours, _ in found
         ],
     )
+
+
+async def _claimed(connection: Connection, job: _Job) -> None:
+    """Report every VIN that begins with another tenant's registered prefix: a tenant must not
+    take the cars another is about to see at their first login."""
+    await connection.execute("SELECT set_config('motorcade.platform', 'on', true)")
+    cursor = await connection.execute(
+        "SELECT DISTINCT length(prefix) FROM wmi_claims WHERE tenant <> %s", (job.tenant,)
+    )
+    # One hash join per length; a join by starts_with would compare every row with every prefix.
+    for (length,) in await cursor.fetchall():
+        found = await (
+            await connection.execute(
+                "SELECT i.line, i.vin, count(*) OVER () FROM incoming i JOIN wmi_claims c"
+                " ON c.prefix = left(i.vin, %s) AND length(c.prefix) = %s"
+                " WHERE c.tenant <> %s ORDER BY i.line LIMIT %s",
+                (length, length, job.tenant, IMPORT_ERRORS_MAX),
+            )
+        ).fetchall()
+        reason = "this VIN is not available"
+        job.problems.add(
+            found[0][2] if found else 0,
+            [RowError(line=line, code="claimed", reason=reason, vin=vin) for line, vin, _ in found],
+        )
+    await connection.execute("SELECT set_config('motorcade.platform', '', true)")
 
 
 async def _store(

@@ -12,7 +12,7 @@ from litestar.params import JSONBody, PathParameter
 
 from motorcade.api.context import Context
 from motorcade.api.openapi import route
-from motorcade.errors import NotFound
+from motorcade.errors import Forbidden, NotFound
 from motorcade.fleet.settings import TenantSettings, settings_from_json
 from motorcade.fleet.tenants import Tenant
 
@@ -134,7 +134,7 @@ def _of_one(context: Context) -> list[BaseRouteHandler]:
             bodies={
                 "application/json": {
                     "schema": {"$ref": "#/components/schemas/TenantSettings"},
-                    "example": {"auto_register_wmi": ["LNS", "LNT"]},
+                    "example": {"vin_check_digit": True},
                 }
             },
         ),
@@ -143,8 +143,10 @@ def _of_one(context: Context) -> list[BaseRouteHandler]:
         request: Request[Any, Any, Any], name: Name, data: JSONBody[dict[str, Any]]
     ) -> TenantView:
         """The keys in the body replace those of the settings; the others stay as they are. Gateways
-        follow within seconds."""
+        follow within seconds. ``auto_register_wmi`` takes a platform key."""
         number = await _own(context, request, name)
+        if "auto_register_wmi" in data and request.auth.tenant is not None:
+            raise Forbidden("auto_register_wmi: only the platform decides whose VINs these are.")
         before = msgspec.to_builtins((await fleet.tenant(number)).settings)
         return _view(await fleet.update_settings(number, settings_from_json(_merged(before, data))))
 

@@ -238,7 +238,7 @@ def vehicle_import(
     async def work(fleet: Fleet) -> ImportReport:
         number = (await fleet.tenant_named(tenant)).number
         with _ProgressBar(show=not as_json) as progress:
-            return await fleet.import_vehicles(number, file, progress)
+            return await fleet.import_vehicles(number, file, progress, respect_claims=False)
 
     report = _with_fleet((config, data, assignments), work)
     if as_json:
