@@ -173,12 +173,14 @@ async def test_roles_are_held_to(world: World) -> None:
 async def test_no_tenant_claims_what_another_has_claimed(world: World) -> None:
     """A WMI prefix over, under or equal to another's would take its new vehicles."""
 
+    platform = world.headers("platform", "platform")
+
     async def claims(whose: str, *prefixes: str) -> httpx.Response:
-        return await world.client.patch(
-            f"/v1/tenants/{whose}",
-            json={"auto_register_wmi": prefixes},
-            headers=world.headers(whose, "admin"),
-        )
+        body = {"auto_register_wmi": prefixes}
+        own = world.headers(whose, "admin")
+        refused = await world.client.patch(f"/v1/tenants/{whose}", json=body, headers=own)
+        assert refused.status_code == 403
+        return await world.client.patch(f"/v1/tenants/{whose}", json=body, headers=platform)
 
     try:
         assert (await claims("beta", "LBTE")).status_code == 200

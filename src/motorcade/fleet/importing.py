@@ -82,7 +82,7 @@ class Importing(Part):
 
     async def add_vehicles(self, tenant: int, rows: Sequence[NewVehicle]) -> ImportReport:
         """Register vehicles given as structs, by the same rules; ``line`` is the place from 1."""
-        frames = iter([(len(rows), frame_of_rows(rows))])
+        frames = iter([(len(rows), await asyncio.to_thread(frame_of_rows, rows))])
         return await self._add(_Job(tenant, frames, Problems(), len(rows), _silent))
 
     async def _add(self, job: _Job) -> ImportReport:
