@@ -115,7 +115,7 @@ async def test_the_pool_outlives_a_killed_postgres(tmp_path: Path) -> None:
         await Fleet.migrate(config)
         fleet = await Fleet.connect(config, SystemClock())
         await _fill(fleet)
-        await asyncio.gather(*(fleet.vehicles_of_platform() for _ in range(8)))
+        await asyncio.gather(*(fleet.tenants() for _ in range(8)))
         for _ in range(2):
             await asyncio.to_thread(engine.kill)
             with pytest.raises(DependencyError):
@@ -124,8 +124,8 @@ async def test_the_pool_outlives_a_killed_postgres(tmp_path: Path) -> None:
                 await fleet.settings_stamp()
             await asyncio.to_thread(engine.start)
             assert (await fleet.resolve([A]))[A].tenant == 1
-            pages = await asyncio.gather(*(fleet.vehicles_of_platform() for _ in range(8)))
-            assert all(len(page.vehicles) == 2 for page in pages)
+            pages = await asyncio.gather(*(fleet.tenants() for _ in range(8)))
+            assert all(len(tenants) == 2 for tenants in pages)
         await asyncio.to_thread(engine.kill)
         await asyncio.to_thread(engine.start)
         assert (await fleet.resolve([A]))[A].vehicle == 1  # nobody called while it was away

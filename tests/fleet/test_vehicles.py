@@ -44,9 +44,6 @@ async def test_pages_lose_nobody(fleet: Fleet) -> None:
         await fleet.remove_vehicle(1, vins[-1])  # the page's last one goes; the next still follows
     assert vins == A
     assert (await fleet.vehicles(1, limit=22)).cursor is None
-    everybody = await fleet.vehicles_of_platform(limit=100)
-    assert len(everybody.vehicles) == 47
-    assert {vehicle.tenant for vehicle in everybody.vehicles} == {1, 2}
 
 
 @pytest.mark.parametrize("cursor", ["", "!", "AAAAAAAAAAAAAAAA", "é", "_____________"])
@@ -97,7 +94,6 @@ async def test_one_vehicle(fleet: Fleet) -> None:
     await _fill(fleet)
     vehicle = await fleet.vehicle(1, A[4].lower())
     assert (vehicle.vin, vehicle.tenant, vehicle.labels) == (A[4], 1, ["even"])
-    assert await fleet.vehicle_of_platform(A[4]) == vehicle
     for call in (fleet.vehicle, fleet.remove_vehicle):
         with pytest.raises(NotFound):
             await call(2, A[4])
@@ -113,7 +109,6 @@ async def test_numbers_and_vins_of_a_tenant(fleet: Fleet, clock: SteerableClock)
     for _ in range(2):  # the second time from memory
         numbers = await fleet.numbers_of(1, [*A[:3], B[0], "nobody"])
         assert numbers == {A[0]: 1, A[1]: 3, A[2]: 5}
-        assert await fleet.vins_of_platform([1, 2, 99]) == {1: (1, A[0]), 2: (2, B[0])}
         assert await fleet.vins_of(1, np.array([1, 2, 3, 99])) == {1: A[0], 3: A[1]}
         assert await fleet.vins_of(2, [1, 2]) == {2: B[0]}
     await fleet.remove_vehicle(1, A[0])

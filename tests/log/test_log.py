@@ -61,16 +61,6 @@ async def test_a_hint_while_disconnected_is_dropped(nats: Nats, log: Log) -> Non
     await until(dropped)
 
 
-async def test_values_are_durable(nats: Nats, connect: Connect) -> None:
-    log = await connect()
-    assert await log.get_value("checkpoint.0") is None
-    await log.put_value("checkpoint.0", b"41")
-    await log.put_value("checkpoint.0", b"42")
-    nats.kill()
-    await nats.start()
-    assert await (await connect()).get_value("checkpoint.0") == b"42"
-
-
 async def test_bounds_and_trim(log: Log, make_batch: MakeBatch) -> None:
     assert (await log.bounds(0)).messages == 0
     await log.trim(0, 10)

@@ -1,7 +1,6 @@
 """Vehicles: pages, search, single ones, and who is behind a number.
 
-In: a tenant and what to look for. Out: vehicles of that tenant. Methods with ``_of_platform`` in
-their name act for the platform and see every tenant's.
+In: a tenant and what to look for. Out: vehicles of that tenant.
 """
 
 from __future__ import annotations
@@ -67,7 +66,7 @@ class Vehicles(Part):
 
     _clock: Clock
     _numbers: Believed[tuple[int, str], int]
-    _vins: Believed[int, tuple[int, str]]
+    _vins: Believed[tuple[int, int], str]
 
     async def vehicles(
         self,
@@ -81,31 +80,12 @@ class Vehicles(Part):
         async with self._store.tenant(tenant) as connection:
             return await _page(connection, where, cursor, limit, tenant)
 
-    async def vehicles_of_platform(
-        self,
-        where: VehicleFilter | None = None,
-        *,
-        cursor: str | None = None,
-        limit: int = 100,
-    ) -> VehiclePage:
-        """A page of every tenant's vehicles (platform scope)."""
-        async with self._store.platform() as connection:
-            return await _page(connection, where, cursor, limit, None)
-
     async def vehicle(self, tenant: int, vin: str) -> Vehicle:
         """The tenant's vehicle of this VIN; ``NotFound``."""
         async with self._store.tenant(tenant) as connection:
             row = await one(
                 connection, _SELECT + " WHERE tenant = %s AND vin = %s", (tenant, vin.upper())
             )
-        if row is None:
-            raise NotFound(f"there is no vehicle {vin!r}")
-        return _vehicle(row)
-
-    async def vehicle_of_platform(self, vin: str) -> Vehicle:
-        """The vehicle of this VIN, whosever it is (platform scope); ``NotFound``."""
-        async with self._store.platform() as connection:
-            row = await one(connection, _SELECT + " WHERE vin = %s", (vin.upper(),))
         if row is None:
             raise NotFound(f"there is no vehicle {vin!r}")
         return _vehicle(row)
@@ -152,32 +132,20 @@ class Vehicles(Part):
     async def vins_of(self, tenant: int, numbers: NDArray[Any] | Iterable[int]) -> dict[int, str]:
         """Vehicle number to VIN for those of ``numbers`` that are the tenant's; believed for
         ``cache_s``."""
-        found = await self._vins_of(numbers, tenant)
-        return {number: vin for number, (owner, vin) in found.items() if owner == tenant}
-
-    async def vins_of_platform(
-        self, numbers: NDArray[Any] | Iterable[int]
-    ) -> dict[int, tuple[int, str]]:
-        """Vehicle number to (tenant number, VIN), whosever it is (platform scope)."""
-        return await self._vins_of(numbers, None)
-
-    async def _vins_of(
-        self, numbers: NDArray[Any] | Iterable[int], tenant: int | None
-    ) -> dict[int, tuple[int, str]]:
         wanted = np.unique(np.fromiter(numbers, dtype=np.int64)).tolist()
-        known = {number: self._vins.get(number) for number in wanted}
-        found = {number: fact[0] for number, fact in known.items() if fact}
-        asked = [number for number, fact in known.items() if fact is None]
+        known = {number: self._vins.get((tenant, number)) for number in wanted}
+        found = {number: vin[0] for number, vin in known.items() if vin}
+        asked = [number for number, vin in known.items() if vin is None]
         if not asked:
             return found
-        scope = self._store.platform() if tenant is None else self._store.tenant(tenant)
-        async with scope as connection:
+        async with self._store.tenant(tenant) as connection:
             cursor = await connection.execute(
-                "SELECT number, tenant, vin FROM vehicles WHERE number = ANY(%s)", (asked,)
+                "SELECT number, vin FROM vehicles WHERE tenant = %s AND number = ANY(%s)",
+                (tenant, asked),
             )
-            for number, owner, vin in await cursor.fetchall():
-                found[number] = (owner, vin)
-                self._vins.put(number, (owner, vin))
+            for number, vin in await cursor.fetchall():
+                found[number] = vin
+                self._vins.put((tenant, number), vin)
         return found
 
 
@@ -196,17 +164,14 @@ async def _page(
     where: VehicleFilter | None,
     cursor: str | None,
     limit: int,
-    tenant: int | None,
+    tenant: int,
 ) -> VehiclePage:
     if limit < 1:
         raise Invalid("limit: at least 1")
     limit = min(limit, VEHICLES_PAGE_MAX)
     clauses, values = _conditions(where or VehicleFilter())
-    if tenant is not None:
-        clauses.append("tenant = %s")
-        values.append(tenant)
-    clauses.append("number > %s")
-    values.append(_after(cursor))
+    clauses += ["tenant = %s", "number > %s"]
+    values += [tenant, _after(cursor)]
     query = f"{_SELECT} WHERE {' AND '.join(clauses)} ORDER BY number LIMIT %s"
     answer = await connection.execute(query.encode(), [*values, limit + 1])
     rows = await answer.fetchall()

@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple
 
 from nats.aio.msg import Msg
-from nats.js.errors import KeyNotFoundError
 
 from motorcade.clock import Clock, SystemClock
 from motorcade.errors import MotorcadeError
@@ -21,7 +20,7 @@ from motorcade.log.consuming import Consumer, Record
 from motorcade.log.quarantine import Quarantine, Quarantined, QuarantinePage
 from motorcade.log.requests import RequestHandler, Service, request
 from motorcade.log.schemas import Schemas
-from motorcade.log.streams import BUCKET, ensure, telemetry_stream
+from motorcade.log.streams import ensure, telemetry_stream
 from motorcade.signals.batch import SignalBatch
 
 __all__ = [
@@ -179,21 +178,6 @@ class Log:
             await handler(msg.subject, msg.data)
 
         return await self._connection.subscribe(subject, on_message, queue, 4096, 16 << 20)
-
-    async def put_value(self, key: str, value: bytes) -> None:
-        """Remember a small value (at most 1 MiB) durably; keys as ``checkpoint.0``."""
-        with wrapped(f"store {key}"):
-            bucket = await self._connection.jetstream().key_value(BUCKET)
-            await bucket.put(key, value)
-
-    async def get_value(self, key: str) -> bytes | None:
-        """The value of a key, or ``None``."""
-        with wrapped(f"look up {key}"):
-            bucket = await self._connection.jetstream().key_value(BUCKET)
-            try:
-                return (await bucket.get(key)).value
-            except KeyNotFoundError:
-                return None
 
     async def quarantine(self, entries: Sequence[Quarantined]) -> int:
         """Keep unreadable pieces for people to look at; returns how many were kept.

@@ -1,8 +1,8 @@
 """The streams of the log: their limits, their making, and the layout nobody may change by accident.
 
 ``TELEMETRY-<partition>`` on ``telemetry.<partition>``, ``QUARANTINE`` on ``quarantine.<tenant
-number>``, ``SCHEMAS`` on ``schemas.<id>``, and the key-value bucket ``motorcade`` for the layout
-and for whatever the platform has to remember beside its log.
+number>``, ``SCHEMAS`` on ``schemas.<id>``, and the key-value bucket ``motorcade`` for the
+layout.
 """
 
 from __future__ import annotations
