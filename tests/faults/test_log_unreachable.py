@@ -23,7 +23,7 @@ pytestmark = [
 CARS = 40
 MEBIBYTE = 1 << 20
 SETTINGS = (
-    "twin.keep_records=100000000",
+    "twin.trim_log=false",
     "gateway.pending_bytes_max=4194304",  # small bounds, so that crossing them would show
     "gateway.partial_bytes_max=4194304",
 )

@@ -20,7 +20,7 @@ pytestmark = [
 
 PROCESSES = ("gateway", "worker", "api", "nats", "postgres")
 CARS = 20
-SETTINGS = ("twin.keep_records=100000000", "history.commit_interval_s=0.7")
+SETTINGS = ("twin.trim_log=false", "history.commit_interval_s=0.7")
 
 
 @pytest.mark.parametrize("patience_s", [0.0, 15.0])
