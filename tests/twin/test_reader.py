@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
 import pytest
 
 from motorcade.errors import NotFound
-from motorcade.signals.batch import SignalBatch
-from motorcade.signals.catalogue import Catalogue, load_catalogue
+from motorcade.signals.catalogue import load_catalogue
 from motorcade.twin.reader import TwinReader
 from motorcade.twin.writer import TwinWriter
 
@@ -71,13 +69,10 @@ def test_times_are_exact_for_the_newest_second(
 
 async def test_never_half_a_report(tmp_path: Path) -> None:
     """Another process writes the same number into every signal of a row, over and over."""
-    context = multiprocessing.get_context("spawn")
-    started = context.Event()
-    stop = context.Event()
-    process = context.Process(target=_hammer, args=(tmp_path, started, stop))
-    process.start()
+    process = _hammer(tmp_path)
     try:
-        assert started.wait(60)
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"started\n"
         reader = TwinReader(tmp_path, 1, load_catalogue())
         seen: set[float] = set()
         until = time.monotonic() + SECONDS
@@ -87,9 +82,17 @@ async def test_never_half_a_report(tmp_path: Path) -> None:
             _whole_reports(reader)
         assert len(seen) > 10
     finally:
-        stop.set()
-        process.join(20)
-    assert process.exitcode == 0
+        process.communicate(timeout=30)
+    assert process.returncode == 0
+
+
+def _hammer(directory: Path) -> subprocess.Popen[bytes]:
+    program = Path(__file__).with_name("hammer.py")
+    return subprocess.Popen(
+        [sys.executable, str(program), str(directory)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
 
 
 async def _one_report(reader: TwinReader, vehicle: int) -> float:
@@ -109,33 +112,3 @@ def _whole_reports(reader: TwinReader) -> None:
     ).to_pylist():
         assert row[ODOMETER] == row[SPEED]
         assert row[CELLS] == [row[SPEED]] * (1 + int(row[SPEED]) % 200)
-
-
-def _hammer(directory: Path, started: Any, stop: Any) -> None:
-    catalogue: Catalogue = load_catalogue()
-    writer = TwinWriter(directory, 0, 1, catalogue)
-    vehicles = np.arange(1, ROWS, dtype=np.uint64)
-    count = len(vehicles)
-    number = 0
-    while not stop.is_set():
-        number += 1
-        now = np.full(count, (1_750_000_000 + number // 100) * 1_000_000)
-        values = np.full(count, number, np.float32)
-        lists = [[float(number)] * (1 + number % 200)] * count
-        signals = {
-            CELLS: pa.array(lists, catalogue[CELLS].arrow_type),
-            SPEED: pa.array(values),
-            ODOMETER: pa.array(values),
-        }
-        meta = {
-            "tenant": np.full(count, 7, np.uint32),
-            "vehicle": vehicles,
-            "event_time": now,
-            "ingest_time": now,
-            "record": vehicles,
-            "reissued": np.zeros(count, np.bool_),
-        }
-        writer.apply([SignalBatch.build("report", meta, signals)])
-        if number == 2:
-            started.set()
-    writer.close()
