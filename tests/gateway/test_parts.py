@@ -215,3 +215,13 @@ def test_tenants_decide_about_answers() -> None:
 def test_unknown_settings_are_errors() -> None:
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert({"gbt32960": {"lissten": "x"}}, Config)
+
+
+def test_a_vin_is_believed_longer_while_the_registry_is_away() -> None:
+    cache = VehicleCache(8, ttl_s=10.0)
+    cache.learn([b"A" * 17, b"B" * 17], {"A" * 17: Known(7, 3, "A" * 17)}, 0.0)
+    assert cache.get(b"A" * 17, 11.0) is None
+    assert cache.renew([b"A" * 17, b"B" * 17, b"C" * 17], 11.0) == [b"B" * 17, b"C" * 17]
+    found = cache.get(b"A" * 17, 12.0)
+    assert found is not None
+    assert (found.vehicle, found.tenant) == (7, 3)

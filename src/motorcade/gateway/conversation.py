@@ -53,12 +53,14 @@ changes."""
 @dataclass(slots=True)
 class Outcome:
     """``taken`` bool (n): rows that go on to the log; ``flag`` uint8 (n): answers owed at once;
-    ``leaving``: peers whose session ends with this tick; ``replies``: answers that are no echo."""
+    ``leaving``: peers whose session ends with this tick; ``replies``: answers that are no echo,
+    with their rows; ``ends``: by peer index, the row from which its frames are kept for later."""
 
     taken: NDArray[np.bool_]
     flag: NDArray[np.uint8]
     leaving: list[Peer] = field(default_factory=list)
-    replies: list[tuple[Peer, bytes]] = field(default_factory=list)
+    replies: list[tuple[Peer, bytes, int]] = field(default_factory=list)
+    ends: dict[int, int] = field(default_factory=dict)
 
 
 class Conversation:
@@ -93,6 +95,7 @@ class Conversation:
                 continue
             if self._hear(row, frames, peers[index], outcome, now_us):
                 stopped.add(index)
+                outcome.ends[index] = row + 1
                 self._keep_after(row, index, frames, peers[index], taken)
         return outcome
 
@@ -131,7 +134,7 @@ class Conversation:
         if name in _ANSWERED:
             outcome.flag[row] = 1
         elif name == "ActivationRequested":
-            outcome.replies.append((peer, event.reply(1, now_us)))
+            outcome.replies.append((peer, event.reply(1, now_us), row))
         elif name == "Refused" and role == NOBODY and event.code == "cipher":
             # Whose key opens it is known once the registry has said whose vehicle it is.
             self.logins.request(peer, event.frame)
@@ -165,10 +168,18 @@ class Conversation:
         self._quarantine(event.code, event.reason, event.frame, peer, event.vin)
 
     def _keep_after(
-        self, row: int, index: int, frames: Frames, peer: Peer, taken: NDArray[np.bool_]
+        self,
+        row: int,
+        index: int,
+        frames: Frames,
+        peer: Peer,
+        taken: NDArray[np.bool_],
+        *,
+        end: int | None = None,
     ) -> None:
-        """Put the peer's frames behind ``row`` back before its unfinished bytes."""
-        last = int(np.searchsorted(frames.peer, index, side="right"))
+        """Put the peer's frames behind ``row`` (up to ``end``, where later ones are kept already)
+        back before its unfinished bytes."""
+        last = end or int(np.searchsorted(frames.peer, index, side="right"))
         kept = b"".join(map(frames.bytes_of, range(row + 1, last)))
         taken[row + 1 : last] = False
         self._table.keep(peer, kept)
@@ -202,12 +213,17 @@ class Conversation:
                 waiting.add(index)
                 peer = tick.peers[index]
                 peer.state |= WAITING
-                last = int(np.searchsorted(tick.frames.peer, index, side="right"))
+                last = outcome.ends.get(index) or int(
+                    np.searchsorted(tick.frames.peer, index, side="right")
+                )
                 ahead = {
                     names[place] for place in np.flatnonzero(rows >= row) if rows[place] < last
                 }
-                self._keep_after(row - 1, index, tick.frames, peer, taken)
+                self._keep_after(row - 1, index, tick.frames, peer, taken, end=last)
                 tick.flag[row:last] = 0
+                outcome.replies = [
+                    one for one in outcome.replies if one[0] is not peer or one[2] < row
+                ]
                 outcome.leaving = [other for other in outcome.leaving if other is not peer]
                 self._seek(peer, ahead)
             elif known.vehicle == 0:
@@ -294,13 +310,15 @@ class Conversation:
         try:
             while self._seeking:
                 wanted = list(self._seeking)[:GATEWAY_LOGINS_PER_ROUND_MAX]
-                peers = {peer for identity in wanted for peer in self._seeking.pop(identity)}
+                askers = {identity: self._seeking.pop(identity) for identity in wanted}
+                peers = {peer for some in askers.values() for peer in some}
                 vins = list(map(vin_text, wanted))
                 try:
                     known = await shared.directory.resolve(vins)
                 except MotorcadeError as error:
                     shared.metrics.unstored[error.code] += len(wanted)
-                    for peer in peers:
+                    strangers = shared.vehicles.renew(wanted, shared.clock.monotonic_s())
+                    for peer in {peer for name in strangers for peer in askers[name]}:
                         self._listener.forget_kept(peer)
                 else:
                     shared.vehicles.learn(wanted, known, shared.clock.monotonic_s())

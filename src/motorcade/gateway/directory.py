@@ -13,6 +13,10 @@ __all__ = ["Directory", "Known", "Remembered", "VehicleCache", "vin_text"]
 _UNKNOWN_S = 2.0
 """How long an unregistered VIN is believed unknown: a vehicle added by API is let in soon after."""
 
+_RENEWED_S = 5.0
+"""How much longer a registered VIN is believed where the registry does not answer: its platform's
+cars go on being stored while PostgreSQL is away."""
+
 
 class Known(Protocol):
     """A registered vehicle: its dense number and its tenant's number."""
@@ -87,6 +91,20 @@ class VehicleCache:
             else:
                 until_s = now_s + self._ttl_s
                 self._put(identity, Remembered(vehicle.vehicle, vehicle.tenant, until_s))
+
+    def renew(self, identities: Iterable[bytes], now_s: float) -> list[bytes]:
+        """The registry does not answer: believe what it last said of these a little longer.
+
+        Returns those of whom it never said anything, or that they are unregistered.
+        """
+        strangers = []
+        for identity in identities:
+            found = self._young.get(identity) or self._old.get(identity)
+            if found is None or found.vehicle == 0:
+                strangers.append(identity)
+            else:
+                self._put(identity, found._replace(until_s=now_s + _RENEWED_S))
+        return strangers
 
     def _put(self, identity: bytes, remembered: Remembered) -> None:
         if len(self._young) >= self._half:

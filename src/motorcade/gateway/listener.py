@@ -187,6 +187,7 @@ class Listener:
         self.table.drop_kept(peer.slot)
         peer.data = b""
         self.budget.finished(waiting)
+        peer.swallowed()
 
     def drop_front(self, peer: Peer, count: int) -> None:
         """Drop the first ``count`` bytes held of the peer, and have the next tick read the

@@ -108,7 +108,7 @@ class Ticks:
             outcome = self._conversation.sort(tick.frames, peers, now_us)
             tick.flag |= outcome.flag
             taken = self._address(tick, outcome)
-            tick.replies = outcome.replies
+            tick.replies = [(peer, reply) for peer, reply, _ in outcome.replies]
             for peer in outcome.leaving:
                 self._table.sign_off(peer.slot)
             batches = self._decode(tick, taken, now_us)
