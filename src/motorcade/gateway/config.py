@@ -16,7 +16,8 @@ it: not."""
 
 
 class ListenerConfig(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
-    """One protocol's listeners and the rules of its connections: ``[gateway.<protocol>]``."""
+    """One protocol's listeners and the rules of its connections: ``[gateway.gbt32960]``, and
+    ``[gateway.protocols.<name>]`` for every further protocol."""
 
     listen: str = ""
     """``host:port`` for plain TCP; port 0 takes a free one; empty listens nowhere."""
