@@ -72,6 +72,55 @@ def test_a_variable_nobody_reads_is_an_error() -> None:
         load(None, {"MOTORCADE_API_LISTENS": "x:1"})
 
 
+@pytest.mark.parametrize(
+    ("assignment", "told"),
+    [
+        ("api.listen=8000", "api.listen: must be host:port"),
+        ("api.listen=", "api.listen: must be host:port"),
+        ("gateway.gbt32960.tls_listen=x:y", r"gbt32960\.tls_listen: must be host:port"),
+        ("log.partitions=0", "log.partitions: must be 1 to 256, not 0"),
+        ("node.workers=3", r"node.workers: must be log.partitions \(2\) at most, not 3"),
+        ("node.gateways=0", "node.gateways: must be 1"),
+        ("node.apis=-1", "node.apis: must be 1"),
+        ("node.log_level=loud", "debug, info, warning or error, not 'loud'"),
+        ("node.data=", "node.data: must name"),
+        ("history.commit_interval_s=0", "more than 0"),
+        ("history.commit_interval_s=nan", "number"),
+        ("api.request_timeout_s=-1", "0 or more"),
+        ("gateway.tick_bytes_max=0", "1 or more"),
+    ],
+)
+def test_a_value_out_of_range_is_named(assignment: str, told: str) -> None:
+    with pytest.raises(Invalid, match=told):
+        load(None, {}, [assignment])
+
+
+def test_every_mistake_is_listed_with_its_place(tmp_path: Path) -> None:
+    file = tmp_path / "motorcade.toml"
+    file.write_text("node = 3\n[log]\npartitions = 0\nparts = 1\n[gatway]\n[api]\nlisten = 3\n")
+    with pytest.raises(Invalid) as caught:
+        load(file, {"MOTORCADE_TWIN_COALESCE_MS": "-1"}, ["fleet.pool_size=0"])
+    head, *lines = caught.value.detail.splitlines()
+    assert head == "7 settings are wrong:"
+    for told, place in (
+        ("no table gatway; did you mean gateway?", str(file)),
+        ("node: must be a table", str(file)),
+        ("[log] there is no key parts; did you mean partitions?", str(file)),
+        ("api.listen: Expected `str`, got `int`", str(file)),
+        ("log.partitions: must be 1 to 256", str(file)),
+        ("twin.coalesce_ms: must be 0 or more", "MOTORCADE_TWIN_COALESCE_MS"),
+        ("fleet.pool_size: must be 1", "--set"),
+    ):
+        assert [line for line in lines if told in line and line.endswith(f"(from {place})")], told
+
+
+def test_a_key_below_what_is_no_table_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "motorcade.toml"
+    file.write_text("api = 3\n")
+    with pytest.raises(Invalid, match="api is 3 and no table"):
+        load(file, {}, ["api.backlog=5"])
+
+
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
     with pytest.raises(Invalid, match="nowhere"):
         load(tmp_path / "nowhere.toml", {})

@@ -9,8 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from motorcade.errors import Conflict
-from motorcade.node.run_files import DataLock, RoleFile, holder, settings_in_force
+from motorcade.errors import Conflict, Invalid, NotFound
+from motorcade.node.run_files import (
+    DataLock,
+    RoleFile,
+    check_present,
+    check_unheld,
+    holder,
+    settings_in_force,
+)
 
 _HOLD = (
     "import sys, time; from pathlib import Path; from motorcade.node.run_files import DataLock; "
@@ -31,6 +38,8 @@ def test_a_second_holder_is_told_who_has_it(tmp_path: Path) -> None:
         found = holder(tmp_path)
         assert found is not None
         assert found.pid == other.pid
+        with pytest.raises(Conflict, match=str(other.pid)):
+            check_unheld(tmp_path)
     finally:
         other.kill()
         other.wait()
@@ -58,3 +67,19 @@ def test_a_role_is_alive_while_its_file_is_fresh_and_its_own(tmp_path: Path) -> 
     assert role.is_alive(os.getpid())
     role.remove()
     assert role.read() is None
+
+
+def test_a_data_directory_that_cannot_be_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    assert holder(file) is None
+    with pytest.raises(Invalid, match=r"cannot write in .*file"):
+        DataLock(file).acquire("motorcade up")
+    with pytest.raises(Invalid, match="cannot write in /proc/motorcade: "):
+        DataLock(Path("/proc/motorcade")).acquire("motorcade up")
+
+
+def test_a_directory_without_our_data_is_told_and_left_alone(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="there is no Motorcade data in"):
+        check_present(tmp_path / "nothing")
+    assert not (tmp_path / "nothing").exists()

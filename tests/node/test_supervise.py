@@ -66,6 +66,7 @@ async def test_a_killed_child_comes_back_and_a_stopped_one_does_not(tmp_path: Pa
     os.kill(first, signal.SIGKILL)
     await _until(lambda: child.restarts == 1 and child.is_ready and _pid(child) != first)
     assert any("restarting" in line for line in said)
+    assert f"child is back (process {_pid(child)})" in said
     second = _pid(child)
     await supervisor.stop()
     assert not _exists(second)
@@ -77,6 +78,17 @@ async def test_a_child_that_ends_at_once_is_told_with_the_end_of_its_log(tmp_pat
     with pytest.raises(DependencyError, match=r"exit status 3(.|\n)*the disk is on fire"):
         await supervisor.start([child])
     await supervisor.stop()
+
+
+async def test_of_a_long_backtrace_only_what_matters_is_told(tmp_path: Path) -> None:
+    program = "def f(n):\n    f(n - 1) if n else 1 / 0\nprint('before')\nf(9)"
+    supervisor = Supervisor(lambda _: None)
+    with pytest.raises(DependencyError) as caught:
+        await supervisor.start([_child(tmp_path, program)])
+    await supervisor.stop()
+    assert caught.value.detail.endswith("ZeroDivisionError: division by zero")
+    assert "File" not in caught.value.detail
+    assert len(caught.value.detail.splitlines()) <= 13
 
 
 async def test_a_child_that_never_serves_is_told(tmp_path: Path) -> None:

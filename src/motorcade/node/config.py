@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 import msgspec
 
-from motorcade.errors import Invalid
+from motorcade.errors import CallerError, Invalid
+from motorcade.node.checks import mistakes
 from motorcade.node.rooms import ROOMS, NodeConfig
 
 __all__ = ["ENVIRONMENT_PREFIX", "Settings", "load", "keys"]
@@ -32,12 +33,27 @@ class Settings:
     JSON-able tables, ``settings.but({...})`` a copy with some keys replaced.
     """
 
-    def __init__(self, tables: Mapping[str, Any]) -> None:
-        self._tables = {name: dict(tables.get(name, {})) for name in ROOMS}
-        unknown = [name for name in tables if name not in ROOMS]
-        if unknown:
-            raise Invalid(_unknown(unknown[0], ROOMS, "table"))
-        self._parts = {name: _convert(name, table) for name, table in self._tables.items()}
+    def __init__(
+        self, tables: Mapping[str, Any], source: Callable[[str], str] = lambda key: ""
+    ) -> None:
+        """``source`` tells where a key was set, for messages. Raises ``Invalid`` with every
+        mistake."""
+        wrong = [("", _unknown(name, ROOMS, "table")) for name in tables if name not in ROOMS]
+        self._tables: dict[str, dict[str, Any]] = {}
+        self._parts: dict[str, Any] = {}
+        for name, kind in ROOMS.items():
+            table = tables.get(name, {})
+            if not isinstance(table, Mapping):
+                wrong.append((name, f"must be a table, not {table!r}"))
+                continue
+            self._tables[name] = dict(table)
+            try:
+                self._parts[name] = _convert(name, kind, table, wrong)
+            except Invalid as error:
+                wrong.append((str(error.facts["key"]), error.detail))
+        wrong += mistakes(self.plain())
+        if wrong:
+            raise _all_of(wrong, source)
 
     def get(self, kind: type[_Config]) -> _Config:
         """The part of the given ``Config`` class."""
@@ -55,6 +71,10 @@ class Settings:
     def data(self) -> Path:
         """The data directory, absolute."""
         return Path(self.node.data).expanduser().resolve()
+
+    def names(self, room: str, key: str) -> bool:
+        """Whether a key was given, be it with its default."""
+        return key in self._tables[room]
 
     def plain(self) -> dict[str, Any]:
         """Every key with its value in force, as JSON-able tables."""
@@ -79,18 +99,21 @@ def load(
     tables: dict[str, Any] = _read(file) if file is not None else {}
     known = dict(keys())
     by_variable = {_variable(key): key for key in known}
+    sources: dict[str, str] = {}
     for variable, value in environment.items():
         if not variable.startswith(ENVIRONMENT_PREFIX) or variable in _RESERVED_VARIABLES:
             continue
         if variable not in by_variable:
             raise Invalid(_unknown(variable, by_variable, "variable"))
         _assign(tables, by_variable[variable], value, known)
+        sources[by_variable[variable]] = variable
     for assignment in assignments:
         key, separator, value = assignment.partition("=")
         if not separator:
             raise Invalid(f"--set wants table.key=value, got {assignment!r}")
         _assign(tables, key.strip(), value.strip(), known)
-    return Settings(tables)
+        sources[key.strip()] = "--set"
+    return Settings(tables, lambda key: sources.get(key, str(file or "")))
 
 
 def keys() -> Iterator[tuple[str, Any]]:
@@ -133,6 +156,8 @@ def _assign(tables: dict[str, Any], key: str, value: str, known: Mapping[str, An
     table = tables
     for part in path:
         table = table.setdefault(part, {})
+        if not isinstance(table, dict):
+            raise Invalid(f"{key} is given, but {part} is {table!r} and no table")
     table[last] = _parse(key, value, known[key])
 
 
@@ -153,17 +178,37 @@ def _toml_value(value: str) -> Any:
         return value
 
 
-def _convert(room: str, table: Mapping[str, Any]) -> Any:
-    kind = ROOMS[room]
+def _convert(room: str, kind: Any, table: Mapping[str, Any], wrong: list[tuple[str, str]]) -> Any:
+    """The table as its ``Config``; unknown keys are added to ``wrong`` and left out. Raises
+    ``Invalid`` with the ``key`` of a value that does not fit."""
+    known = [key.split(".", 1)[1] for key, _ in _keys_of(room, kind)]
+    fields = {field.encode_name for field in msgspec.structs.fields(kind)}
+    for name in table:
+        if name not in fields:
+            wrong.append((f"{room}.{name}", f"[{room}] " + _unknown(name, known, "key")))
     try:
-        return msgspec.convert(table, kind)
+        return msgspec.convert({key: table[key] for key in table if key in fields}, kind)
+    except CallerError as error:
+        raise Invalid(error.detail, key=room) from error
     except msgspec.ValidationError as error:
-        text = str(error)
+        text, _, path = str(error).partition(" - at `$")
+        key = room + path.rstrip("`")
         if "unknown field" in text:
             name = text.split("`")[1]
-            names = [key.split(".", 1)[1] for key, _ in _keys_of(room, kind)]
-            raise Invalid(f"[{room}] " + _unknown(name, names, "key")) from error
-        raise Invalid(f"[{room}] {text}") from error
+            raise Invalid(f"[{key}] " + _unknown(name, known, "key"), key=key) from error
+        raise Invalid(text, key=key) from error
+
+
+def _all_of(wrong: Sequence[tuple[str, str]], source: Callable[[str], str]) -> Invalid:
+    """One mistake as one line; several as a line each under their number."""
+    lines = []
+    for key, text in wrong:
+        said = text if not key or text.startswith("[") else f"{key}: {text}"
+        place = source(key)
+        lines.append(f"{said} (from {place})" if place else said)
+    if len(lines) == 1:
+        return Invalid(lines[0])
+    return Invalid("\n  ".join([f"{len(lines)} settings are wrong:", *lines]))
 
 
 def _unknown(name: str, known: Any, what: str) -> str:

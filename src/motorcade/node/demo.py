@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import time
 from collections.abc import Sequence
@@ -13,14 +14,15 @@ import typer
 from rich.console import Console
 
 from motorcade.clock import SystemClock
-from motorcade.errors import DependencyError, NotFound
+from motorcade.errors import DependencyError, MotorcadeError, NotFound
 from motorcade.node.config import Settings
 from motorcade.node.load import gateway_address, provision, show_progress
 from motorcade.node.platform import Platform, serve_until_signalled
 from motorcade.node.registry_access import open_fleet
+from motorcade.node.run_files import check_unheld
 from motorcade.node.tries import Shown, tries
 from motorcade.node.up import say
-from motorcade.simulator.automakers import Automaker
+from motorcade.simulator.automakers import Automaker, automakers
 from motorcade.simulator.load import Load, LoadPlan, LoadReport
 
 if TYPE_CHECKING:
@@ -67,7 +69,7 @@ async def run_demo(
     plan = LoadPlan(
         vehicles=vehicles, tenants=tenants, rate=rate, seconds=0, edition="mixed", seed=_SEED
     ).checked()
-    platform = Platform(_with_ports(settings), say)
+    platform = Platform(_with_ports(_with_data(settings)), say)
     began_us = SystemClock().now_us()
     outcome: _Outcome | None = None
     showing = asyncio.create_task(_shown(platform, plan, seconds))
@@ -82,7 +84,8 @@ async def run_demo(
     finally:
         stopping.set()
         await asyncio.gather(waiting, return_exceptions=True)
-        say("stopping")
+        if platform.states():  # else nothing was started, or it was ended already
+            say("stopping")
         await platform.stop()
     if outcome is not None:
         stored = await asyncio.to_thread(_stored_since, platform.data / "history", began_us)
@@ -94,6 +97,14 @@ async def _shown(platform: Platform, plan: LoadPlan, seconds: float) -> _Outcome
     started = time.monotonic()
     await platform.start("motorcade demo")
     say(f"the platform is ready after {time.monotonic() - started:.1f} s; cars are logging in")
+    try:
+        return await _driven(platform, plan, seconds)
+    finally:
+        await _revoked(platform)
+
+
+async def _driven(platform: Platform, plan: LoadPlan, seconds: float) -> _Outcome:
+    """Tenants, keys and cars, until cancelled or ``seconds`` have passed."""
     address = gateway_address(platform.settings)
     load = Load(plan, address)
     async with open_fleet(platform.settings) as fleet:
@@ -122,15 +133,28 @@ async def _prepared(fleet: Fleet, makers: Sequence[Automaker]) -> _Keys:
     """Tenants, and fresh keys in place of an earlier demo's."""
     tenants = await provision(fleet, makers)
     shown = tenants[0].number
-    for key in await fleet.platform_keys():
-        if key.name == _KEY_NAME and key.revoked is None:
-            await fleet.revoke_platform_key(key.id)
-    for key in await fleet.keys(shown):
-        if key.name == _KEY_NAME and key.revoked is None:
-            await fleet.revoke_key(shown, key.id)
+    await _revoke(fleet, shown)
     platform = await fleet.create_platform_key(_KEY_NAME)
     tenant = await fleet.create_key(shown, "admin", _KEY_NAME)
     return _Keys(platform.token, tenant.token)
+
+
+async def _revoke(fleet: Fleet, tenant: int) -> None:
+    for key in await fleet.platform_keys():
+        if key.name == _KEY_NAME and key.revoked is None:
+            await fleet.revoke_platform_key(key.id)
+    for key in await fleet.keys(tenant):
+        if key.name == _KEY_NAME and key.revoked is None:
+            await fleet.revoke_key(tenant, key.id)
+
+
+async def _revoked(platform: Platform) -> None:
+    """End this demo's keys, which stand in terminals and logs; the next start does it where the
+    registry is gone already."""
+    with contextlib.suppress(MotorcadeError):
+        async with open_fleet(platform.settings) as fleet:
+            tenant = await fleet.tenant_named(automakers(1)[0].name)
+            await _revoke(fleet, tenant.number)
 
 
 async def _remember(plan: LoadPlan, load: Load, address: tuple[str, int]) -> int:
@@ -228,6 +252,15 @@ def _stored_since(history: Path, since_us: int) -> int:
         for tenant in tenants_in(history)
     ]
     return sum(int(count.item()) for count in counts)
+
+
+def _with_data(settings: Settings) -> Settings:
+    """Settings with a directory of the demo's own where none was given: simulated cars are not to
+    lie among real ones. ``Conflict`` where another process holds it."""
+    if not settings.names("node", "data"):
+        settings = settings.but({"node": {"data": f"{settings.node.data}/demo"}})
+    check_unheld(settings.data)
+    return settings
 
 
 def _with_ports(settings: Settings) -> Settings:

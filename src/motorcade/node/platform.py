@@ -14,8 +14,16 @@ from pathlib import Path
 from typing import Any, Final
 
 from motorcade.node.config import Settings
+from motorcade.node.ports import check_free
 from motorcade.node.rooms import FleetConfig
-from motorcade.node.run_files import DataLock, RoleFile, write_settings
+from motorcade.node.run_files import (
+    DataLock,
+    RoleFile,
+    holder,
+    write_settings,
+    write_states,
+    writing_in,
+)
 from motorcade.node.supervise import Child, Supervisor
 
 __all__ = ["Platform", "serve_until_signalled"]
@@ -37,16 +45,21 @@ class Platform:
     async def start(self, command: str = "motorcade up") -> None:
         """Take the data directory, start the engines, migrate, start the roles.
 
-        Raises ``Conflict`` where another process holds the directory, ``DependencyError`` with the
-        end of the log of whatever did not start.
+        Raises ``Conflict`` where another process holds the directory or a fixed port, ``Invalid``
+        where the directory cannot be written or an address is not this machine's,
+        ``DependencyError`` with the end of the log of whatever did not start.
         """
-        self.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if holder(self.data) is None:
+            check_free(self.settings)  # before anything is made
         self._lock.acquire(command)
         try:
-            self._supervisor = Supervisor(self._announce)
+            self._supervisor = Supervisor(
+                self._announce, lambda states: write_states(self.data, states)
+            )
             await self._supervisor.start(self._engines())
             await self._migrate()
-            file = write_settings(self.data, self.settings.plain())
+            with writing_in(self.data):
+                file = write_settings(self.data, self.settings.plain())
             await self._supervisor.start(self._roles(file))
         except BaseException:
             await self.stop()
@@ -58,7 +71,9 @@ class Platform:
             if self._supervisor is not None:
                 await self._supervisor.stop()
         finally:
-            (self.data / "run" / "settings.json").unlink(missing_ok=True)
+            if self._lock.held:  # else it is the file of whoever holds the directory
+                for name in ("settings.json", "processes.json"):
+                    (self.data / "run" / name).unlink(missing_ok=True)
             self._lock.release()
 
     def states(self) -> list[dict[str, object]]:

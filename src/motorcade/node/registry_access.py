@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from motorcade.clock import SystemClock
 from motorcade.node.config import Settings
 from motorcade.node.rooms import FleetConfig
-from motorcade.node.run_files import DataLock
+from motorcade.node.run_files import DataLock, check_present
 
 if TYPE_CHECKING:
     from motorcade.fleet.registry import Fleet
@@ -18,11 +18,12 @@ __all__ = ["open_fleet"]
 
 
 @contextlib.asynccontextmanager
-async def open_fleet(settings: Settings) -> AsyncIterator[Fleet]:
+async def open_fleet(settings: Settings, *, make: bool = False) -> AsyncIterator[Fleet]:
     """The registry the settings point at; where they point at none, the data directory's embedded
     PostgreSQL, started for as long as this lasts.
 
-    Raises ``Conflict`` where another process is just starting on the data directory.
+    Raises ``NotFound`` where there is none and ``make`` does not ask for one, ``Conflict`` where
+    another process is just starting on the data directory, ``Invalid`` where it cannot be written.
     """
     from motorcade.fleet.migrate import migrate
     from motorcade.fleet.registry import Fleet
@@ -30,6 +31,8 @@ async def open_fleet(settings: Settings) -> AsyncIterator[Fleet]:
     async with contextlib.AsyncExitStack() as stack:
         config = settings.get(FleetConfig)
         if not config.url:
+            if not make:
+                check_present(settings.data)
             config = await stack.enter_async_context(_embedded(settings))
         if config.owner_url:
             await migrate(config.owner_url, config.url)
@@ -44,7 +47,6 @@ async def _embedded(settings: Settings) -> AsyncIterator[FleetConfig]:
 
     from motorcade.fleet.engine import EmbeddedPostgres
 
-    settings.data.mkdir(parents=True, exist_ok=True)
     lock = DataLock(settings.data)
     lock.acquire("motorcade (a command that needs the registry)")
     try:

@@ -6,14 +6,26 @@ import contextlib
 import fcntl
 import os
 import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from motorcade.errors import Conflict
+from motorcade.errors import Conflict, Invalid, NotFound
 
-__all__ = ["DataLock", "RoleFile", "holder", "settings_in_force", "write_settings"]
+__all__ = [
+    "DataLock",
+    "RoleFile",
+    "check_present",
+    "check_unheld",
+    "holder",
+    "read_states",
+    "settings_in_force",
+    "write_settings",
+    "write_states",
+    "writing_in",
+]
 
 _STALE_AFTER_S = 15.0
 
@@ -26,6 +38,28 @@ class Holder(msgspec.Struct, frozen=True, kw_only=True):
     command: str
 
 
+@contextlib.contextmanager
+def writing_in(data: Path) -> Iterator[None]:
+    """``Invalid`` naming the data directory in place of what the disk says no with."""
+    try:
+        yield
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        place = error.filename if isinstance(error.filename, str) else str(data)
+        raise Invalid(f"cannot write in {place}: {reason}") from error
+
+
+def check_present(data: Path) -> None:
+    """``NotFound`` where a data directory holds nothing of ours, ``Invalid`` where it cannot be
+    looked into; makes nothing."""
+    try:
+        present = (data / "postgres").is_dir()
+    except OSError as error:
+        raise Invalid(f"cannot read {data}: {error.strerror}") from error
+    if not present:
+        raise NotFound(f"there is no Motorcade data in {data}; `motorcade up` makes it")
+
+
 class DataLock:
     """An exclusive hold on a data directory for the life of a process (released by the kernel)."""
 
@@ -34,9 +68,15 @@ class DataLock:
         self._descriptor = -1
 
     def acquire(self, command: str) -> None:
-        """Take the lock; raises ``Conflict`` naming the holder where another process has it."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        """Take the lock, making the directory where it is missing.
+
+        Raises ``Conflict`` naming the holder where another process has it, ``Invalid`` where the
+        directory cannot be written.
+        """
+        with writing_in(self._path.parent.parent):
+            self._path.parent.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._path.parent.mkdir(exist_ok=True)
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -47,6 +87,11 @@ class DataLock:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, msgspec.json.encode(facts), 0)
 
+    @property
+    def held(self) -> bool:
+        """Whether it is ours now."""
+        return self._descriptor >= 0
+
     def release(self) -> None:
         """Let go, so that another ``up`` may start."""
         if self._descriptor >= 0:
@@ -56,12 +101,14 @@ class DataLock:
 
 
 def holder(data: Path) -> Holder | None:
-    """Who holds the data directory now, or None."""
+    """Who holds the data directory now, or None; ``Invalid`` where we may not look."""
     path = data / "run" / "lock"
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        raise Invalid(f"cannot read {path}: {error.strerror}") from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -71,6 +118,12 @@ def holder(data: Path) -> Holder | None:
     finally:
         os.close(descriptor)
     return None
+
+
+def check_unheld(data: Path) -> None:
+    """``Conflict`` naming the holder where a process holds the data directory now."""
+    if holder(data) is not None:
+        raise Conflict(_held_by(data / "run" / "lock"))
 
 
 def _held_by(path: Path) -> str:
@@ -138,3 +191,31 @@ def settings_in_force(data: Path) -> Path | None:
     """The settings file of the platform that runs on ``data``; None where none does."""
     path = data / "run" / "settings.json"
     return path if holder(data) is not None and path.exists() else None
+
+
+def write_states(data: Path, states: Sequence[Mapping[str, object]]) -> None:
+    """Keep what the supervisor knows of its processes, for ``motorcade status``."""
+    path = data / "run" / "processes.json"
+    with contextlib.suppress(OSError):  # a full disk must not end the keeping
+        fresh = path.with_suffix(".tmp")
+        fresh.write_bytes(msgspec.json.encode(states))
+        fresh.replace(path)
+
+
+def read_states(data: Path) -> list[dict[str, Any]]:
+    """Every process as the supervisor last said: ``name``, ``pid``, ``ready``, ``restarts``, and
+    ``addresses`` by name as the process itself says; none where nothing was said."""
+    try:
+        states = msgspec.json.decode(
+            (data / "run" / "processes.json").read_bytes(), type=list[dict[str, Any]]
+        )
+    except (OSError, msgspec.DecodeError):
+        return []
+    for state in states:
+        role, _, index = str(state["name"]).rpartition("-")
+        file = RoleFile(data, role, int(index)) if index.isdigit() else None
+        facts = (file.read() if file else None) or {}
+        own = facts if facts.get("pid") == state["pid"] else {}
+        web = {"http": [own["http"]]} if "http" in own else {}
+        state["addresses"] = {**own.get("listeners", {}), **web}
+    return states

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import ctypes
 import os
+import re
 import shutil
 import signal
 import sys
@@ -28,6 +29,9 @@ _HEALTH_EVERY_S = 2.0
 _HEALTH_TIMEOUT_S = 5.0
 _HEALTH_STRIKES = 6
 _LOG_BYTES_MAX = 16 << 20
+_TAIL_LINES = 12
+_TRACE = re.compile(r"(Traceback|  +File |    |\s*[|+] )")
+"""Lines of a Python backtrace other than the error itself."""
 
 
 @dataclass(slots=True)
@@ -56,9 +60,15 @@ class Child:
 class Supervisor:
     """Keeps children alive until told to stop; stops them in reverse order."""
 
-    def __init__(self, announce: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        announce: Callable[[str], None],
+        changed: Callable[[list[dict[str, object]]], None] = lambda states: None,
+    ) -> None:
+        """``announce`` takes lines for people, ``changed`` the states whenever one is another."""
         self._children: list[Child] = []
         self._announce = announce
+        self._changed = changed
         self._stopping = asyncio.Event()
         self._keepers: list[asyncio.Task[None]] = []
 
@@ -73,6 +83,7 @@ class Supervisor:
         self._keepers += [
             asyncio.create_task(self._keep(child), name=f"keep-{child.name}") for child in children
         ]
+        self._changed(self.states())
 
     async def stop(self) -> None:
         """Stop every child, last started first; kills what does not end in its time."""
@@ -139,13 +150,16 @@ class Supervisor:
             failures = 0 if time.monotonic() - started > _STEADY_S else failures + 1
             pause = _BACKOFF_S[min(failures, len(_BACKOFF_S)) - 1] if failures else 0.0
             child.restarts += 1
+            child.is_ready = False
             self._say(f"{child.name} {reason}; restarting" + _after(pause))
+            self._changed(self.states())
             await asyncio.sleep(pause)
             await self._end(child)
             try:
                 await self._launch(child)
                 await self._until_ready(child)
-                self._say(f"{child.name} is back")
+                self._changed(self.states())
+                self._say(f"{child.name} is back (process {_pid(child)})")
             except Exception as error:  # whatever it is: the next try may go better
                 first = (str(error) or type(error).__name__).splitlines()[0]
                 self._say(f"{child.name} did not come back: {first}")
@@ -168,7 +182,9 @@ class Supervisor:
                 return f"ended with exit status {process.returncode}"
             _rotate(child.log_file)
             strikes = 0 if await _ask(child.ready) else strikes + 1
-            child.is_ready = strikes == 0
+            if child.is_ready != (strikes == 0):
+                child.is_ready = strikes == 0
+                self._changed(self.states())
             if strikes >= _HEALTH_STRIKES:
                 return "does not answer"
 
@@ -194,15 +210,22 @@ async def _ask(ready: Callable[[], Awaitable[bool]]) -> bool:
         return False
 
 
+def _pid(child: Child) -> int:
+    return child.process.pid if child.process else 0
+
+
 def _after(pause_s: float) -> str:
     return f" in {pause_s:g} s" if pause_s else ""
 
 
-def _tail(path: Path, size: int = 2000) -> str:
+def _tail(path: Path, size: int = 8000) -> str:
+    """The last lines of a log that say something: what went wrong, without the way to it."""
     try:
-        return path.read_bytes()[-size:].decode(errors="replace")
+        lines = path.read_bytes()[-size:].decode(errors="replace").splitlines()
     except OSError:
         return "(no log)"
+    said = [line for line in lines if line.strip() and not _TRACE.match(line)]
+    return "\n".join(f"  {line}" for line in said[-_TAIL_LINES:])
 
 
 def _rotate(path: Path) -> None:

@@ -1,0 +1,66 @@
+"""Fixed ports that somebody has, addresses that are not ours: told before anything starts."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from motorcade.errors import Conflict, Invalid
+from motorcade.node.config import Settings, load
+from motorcade.node.ports import check_free, fixed, split_listen
+
+
+def _settings(api: str, gateway: str, *more: str) -> Settings:
+    return load(None, {}, [f"api.listen={api}", f"gateway.gbt32960.listen={gateway}", *more])
+
+
+def test_a_port_another_platform_shares_is_told() -> None:
+    """With SO_REUSEPORT, as our listeners are: a plain second bind of theirs would be let."""
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(Conflict, match=f"port {port} is held .* --set api.listen="):
+            check_free(_settings(f"127.0.0.1:{port}", "127.0.0.1:0"))
+        tls = f"gateway.gbt32960.tls_listen=0.0.0.0:{port}"
+        with pytest.raises(Conflict, match=r"--set gateway\.gbt32960\.tls_listen="):
+            check_free(_settings("127.0.0.1:0", "127.0.0.1:0", tls))
+    check_free(_settings(f"127.0.0.1:{port}", "127.0.0.1:0"))
+
+
+def test_two_listeners_of_ours_at_one_port_are_told() -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with pytest.raises(Conflict, match=r"api\.listen and gateway\.gbt32960\.listen name the same"):
+        check_free(_settings(f"127.0.0.1:{port}", f"127.0.0.1:{port}"))
+
+
+@pytest.mark.parametrize(
+    ("listen", "told"),
+    [
+        ("1.2.3.4:8000", "cannot listen at 1.2.3.4:8000: Cannot assign requested address"),
+        ("no-such-host.invalid:8000", "cannot listen at no-such-host.invalid:8000: "),
+    ],
+)
+def test_an_address_that_is_not_ours_is_told(listen: str, told: str) -> None:
+    with pytest.raises(Invalid, match=told):
+        check_free(_settings(listen, "127.0.0.1:0"))
+
+
+def test_free_ports_are_not_looked_at() -> None:
+    assert list(fixed(_settings("127.0.0.1:0", "[::1]:0"))) == []
+
+
+@pytest.mark.parametrize("wrong", ["", "x", "x:", "x:y", "x:65536", "8000", "x:-1"])
+def test_what_is_no_address_is_told(wrong: str) -> None:
+    with pytest.raises(Invalid):
+        split_listen(wrong)
+
+
+def test_addresses_are_split() -> None:
+    assert split_listen("[::1]:80") == ("::1", 80)
+    assert split_listen(":80") == ("", 80)
