@@ -39,6 +39,12 @@ def test_frames_and_rejects_come_in_the_streams_order() -> None:
     assert said[0]["raw"] == {"hex": b"noise".hex()}
 
 
+@pytest.mark.parametrize(("kept", "told"), [(20, "after 20 of its bytes"), (26, "26 of 37 bytes")])
+def test_a_stream_that_ends_early_says_what_is_missing(kept: int, told: str) -> None:
+    (said,) = describe_stream(gbt32960, REPORT[:kept])
+    assert told in said["reject"]["reason"]
+
+
 def test_a_platform_login_changes_how_reports_are_answered() -> None:
     alone, _, behind = describe_stream(gbt32960, REPORT + LOGIN + REPORT)
     assert len(bytes.fromhex(alone["reply"])) == len(REPORT)

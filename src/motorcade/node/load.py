@@ -17,7 +17,7 @@ from motorcade.node.config import Settings
 from motorcade.node.registry_access import open_fleet
 from motorcade.node.run_files import RoleFile
 from motorcade.simulator.automakers import Automaker, automakers
-from motorcade.simulator.load import Load, LoadPlan, LoadReport, Progress, check_target
+from motorcade.simulator.load import Load, LoadPlan, LoadReport, Progress, check_listens
 
 if TYPE_CHECKING:
     from motorcade.fleet.registry import Fleet
@@ -37,7 +37,7 @@ async def run_load(settings: Settings, plan: LoadPlan, *, progress: bool = False
     """
     plan = plan.checked()
     address = gateway_address(settings, plan.target)
-    check_target(address[0])
+    check_listens(address)
     async with open_fleet(settings) as fleet:
         tenants = await provision(fleet, automakers(plan.tenants))
         async with _accounts(fleet, tenants if plan.shares_connections else []) as accounts:

@@ -48,7 +48,9 @@ def describe_stream(
         yield described_reject(protocol.NAME, reject)
     tail = found.remainder.get(0, b"")
     if tail:
-        reason = f"The stream ends inside a frame, after {len(tail)} of its bytes."
+        whole = getattr(protocol, "frame_length", lambda begun: None)(tail)
+        of = f"{len(tail)} of {whole}" if whole else f"{len(tail)} of its"
+        reason = f"The stream ends inside a frame, after {of} bytes."
         yield described_reject(protocol.NAME, Reject("incomplete", reason, tail))
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import ipaddress
 import multiprocessing
+import os
+import socket
 from collections.abc import Sequence
 from itertools import pairwise
 from multiprocessing.sharedctypes import RawArray
@@ -26,7 +28,7 @@ from motorcade.simulator.layouts import layouts_of
 from motorcade.simulator.road import TALLY
 from motorcade.simulator.slice import Slice, drive_slice
 
-__all__ = ["Load", "LoadPlan", "LoadReport", "Progress", "check_target"]
+__all__ = ["Load", "LoadPlan", "LoadReport", "Progress", "check_listens", "check_target"]
 
 _VEHICLES_MAX: Final = 1_000_000
 """Simulated cars: their parameters take about 110 bytes each."""
@@ -39,6 +41,7 @@ _PLATFORM_LOGIN_S: Final = 0.3
 """Time allowed for a platform's login on top: checking a password is made to be slow, and one
 after the other."""
 
+_CONNECT_S: Final = 5.0
 _PAST_S_MAX: Final = 7 * 86_400.0
 _RATE_MAX: Final = 2_000_000.0
 _FRAMES_PER_SEND_MAX: Final = 100
@@ -159,6 +162,17 @@ def check_target(host: str) -> str:
             " run it beside the gateway"
         )
     return str(address)
+
+
+def check_listens(address: tuple[str, int]) -> None:
+    """``DependencyError`` where nothing listens at the address: no login need be waited for."""
+    host, port = check_target(address[0]), address[1]
+    try:
+        socket.create_connection((host, port), _CONNECT_S).close()
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        shown = f"[{host}]" if ":" in host else host
+        raise DependencyError(f"no gateway listens at {shown}:{port}: {reason}") from error
 
 
 class Load:

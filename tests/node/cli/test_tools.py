@@ -66,12 +66,77 @@ def test_a_damaged_frame_is_a_reject_and_exit_status_3() -> None:
     assert message["signals"] == {}
 
 
+def test_comments_are_passed_over_and_a_bad_line_is_named(tmp_path: Path) -> None:
+    frame, file = _sealed(REPORT), tmp_path / "frames.txt"
+    file.write_text(f"# 登录 after the reset\n{frame} # the first\n\n{frame}\n")
+    done = _run("decode", "gbt32960", str(file), "--json")
+    assert (done.returncode, len(done.stdout.splitlines())) == (0, 2), done.stderr
+    file.write_text(f"{frame}\n{frame[:-1]}g\n")
+    done = _run("decode", "gbt32960", str(file), "--json")
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert b"line 2 is not hex: 'g'" in done.stderr
+    file.write_text("# nothing\n")
+    assert b"nothing to decode" in _run("decode", "gbt32960", str(file)).stderr
+
+
+def test_what_is_shown_can_be_copied_whole() -> None:
+    frame = _sealed(REPORT)
+    said = _run("decode", "gbt32960", frame).stdout.decode()
+    reply = json.loads(_run("decode", "gbt32960", frame, "--json").stdout)["reply"]
+    assert f"  reply {reply}\n" in said
+    shown = next(line.split() for line in said.splitlines() if "Vehicle.Speed " in line)
+    assert shown == ["Vehicle.Speed", "62.0"]
+
+
+def test_the_version_is_said() -> None:
+    assert _run("--version").stdout.startswith(b"motorcade 0.")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("tenant", "list"),
+        ("tenant", "settings", "acme"),
+        ("key", "list"),
+        ("key", "create", "--role", "reader", "--tenant", "acme"),
+        ("vehicle", "list", "--tenant", "acme"),
+        ("quarantine",),
+        ("status",),
+    ],
+)
+def test_where_there_is_no_data_none_is_made(tmp_path: Path, command: tuple[str, ...]) -> None:
+    data = tmp_path / "data"
+    done = _run("--data", str(data), *command)
+    assert done.returncode == 1
+    assert f"there is no Motorcade data in {data}".encode() in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not data.exists()
+
+
+@pytest.mark.parametrize("command", [("up",), ("tenant", "add", "acme"), ("demo",)])
+def test_a_data_directory_that_cannot_be_is_one_line(
+    tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    ports = ("--set", "api.listen=127.0.0.1:0", "--set", "gateway.gbt32960.listen=127.0.0.1:0")
+    (tmp_path / "file").write_text("")
+    for data, told in ((tmp_path / "file", b"cannot write in "), (Path("/proc/x"), b"/proc/x: ")):
+        done = _run("--data", str(data), *ports, *command)
+        assert done.returncode == 1
+        assert told in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
+        (("key", "create", "--role", "boss"), b"admin, operator, reader or platform, not 'boss'"),
+        (("key", "create", "--role", "reader"), b"give --tenant"),
+        (("up", "--set", "api.listen=1.2.3.4:8000"), b"cannot listen at 1.2.3.4:8000: Cannot"),
+        (("load", "--target", "127.0.0.1:1"), b"no gateway listens at 127.0.0.1:1: Connection ref"),
+        (("load", "--edition", "2020"), b"2020"),
         (("decode", "gbt32960", "no-such-file"), b"neither hex nor a file"),
         (("decode", "gbt32961", "2323"), b"gbt32960"),
-        (("decode", "gbt32960", "232"), b"not hex"),
+        (("decode", "gbt32960", "232"), b"odd number of digits, 3"),
         (("decode", "gbt32960", "2323", "--key", "xy"), b"--key"),
         (("bench", "no-such-bench"), b"there is no bench"),
     ],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from motorcade.node.cli import facts, options, registry, run, tools
+from motorcade.node.cli import facts, options, registry, run, status, tools, vehicles
 
 __all__ = ["app"]
 
@@ -20,5 +20,7 @@ app = typer.Typer(
 app.callback()(options.common_options)
 run.register(app)
 registry.register(app)
+vehicles.register(app)
+status.register(app)
 facts.register(app)
 tools.register(app)

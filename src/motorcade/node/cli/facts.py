@@ -16,6 +16,7 @@ from motorcade.node.cli.options import (
     print_facts,
     settings_of,
 )
+from motorcade.node.cli.tables import counted
 
 __all__ = ["register"]
 
@@ -48,13 +49,13 @@ def signals(
             "path": row.path,
             "type": row.type,
             "unit": row.unit,
-            "protocols": " ".join(row.protocols),
+            "protocols": row.protocols,
             "description": row.description,
         }
         for row in found
     ]
     print_facts(rows, as_json=False)
-    typer.echo(f"{len(rows)} signals")
+    typer.echo(counted(len(rows), "signal"))
 
 
 def check_config(
@@ -91,10 +92,13 @@ async def _quarantined(settings: Any, tenant: str | None, limit: int) -> list[di
     from motorcade.errors import NotFound
     from motorcade.log.log import Log
     from motorcade.node.registry_access import open_fleet
-    from motorcade.node.rooms import LogConfig
+    from motorcade.node.rooms import FleetConfig, LogConfig
+    from motorcade.node.run_files import check_present
     from motorcade.signals.text import iso_time
 
     config = settings.get(LogConfig)
+    if not settings.get(FleetConfig).url:
+        check_present(settings.data)
     if not config.url and not config.url_file:
         raise NotFound(f"nothing runs on {settings.data}; start it with `motorcade up`")
     async with open_fleet(settings) as fleet:

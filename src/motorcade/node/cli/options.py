@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 from motorcade.errors import Invalid
+from motorcade.node.cli.tables import print_table
 from motorcade.node.config import Settings, load
 from motorcade.node.run_files import settings_in_force
+
+if TYPE_CHECKING:
+    from motorcade.fleet.registry import Fleet
 
 __all__ = [
     "ConfigOption",
     "DataOption",
     "JsonOption",
     "SetOption",
+    "TenantOption",
     "common_options",
+    "iso",
     "print_facts",
     "settings_of",
+    "with_fleet",
 ]
+
+_T = TypeVar("_T")
 
 ConfigOption = Annotated[
     Path | None,
@@ -36,14 +48,28 @@ SetOption = Annotated[
     typer.Option("--set", help="One setting as table.key=value; may be given many times."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+TenantOption = Annotated[str, typer.Option("--tenant", "-t", help="The tenant's name.")]
 
 _BEFORE: ContextVar[tuple[Path | None, Path | None, list[str] | None]] = ContextVar(
     "options before the command's name", default=(None, None, None)
 )
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"motorcade {version('motorcade')}")
+        raise typer.Exit
+
+
 def common_options(
-    config: ConfigOption = None, data: DataOption = None, assignments: SetOption = None
+    config: ConfigOption = None,
+    data: DataOption = None,
+    assignments: SetOption = None,
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_version, help="Say which it is.")
+    ] = False,
 ) -> None:
     """Options that may stand before the command's name too; ``settings_of`` reads them."""
     _BEFORE.set((config, data, assignments))
@@ -73,30 +99,34 @@ def settings_of(
     return settings
 
 
-def print_facts(rows: list[dict[str, Any]], *, as_json: bool, title: str = "") -> None:
+def print_facts(rows: list[dict[str, Any]], *, as_json: bool) -> None:
     """Rows as a table for people, or one JSON object a line for programs."""
     if as_json:
         for row in rows:
             typer.echo(json.dumps(row, ensure_ascii=False, default=str))
         return
-    from rich.console import Console
-    from rich.table import Table
-
-    if not rows:
-        typer.echo("none")
-        return
-    table = Table(title=title or None, title_justify="left", header_style="bold")
-    names = list(rows[0])
-    for name in names:
-        table.add_column(name.replace("_", " "), overflow="fold")
-    for row in rows:
-        table.add_row(*(_text(row.get(name)) for name in names))
-    Console().print(table)
+    print_table(rows)
 
 
-def _text(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, (dict, list, tuple)):
-        return json.dumps(value, ensure_ascii=False, default=str)
-    return str(value)
+def iso(moment: datetime | None) -> str | None:
+    """``2026-11-22T13:30:17Z`` of a time that knows its zone."""
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if moment is not None else None
+
+
+def with_fleet(
+    place: tuple[Path | None, Path | None, list[str] | None],
+    work: Callable[[Fleet], Awaitable[_T]],
+    *,
+    make: bool = False,
+) -> _T:
+    """Run ``work`` on the registry of the settings in force; ``make`` makes it where there is
+    none, else that is ``NotFound``."""
+    from motorcade.node.registry_access import open_fleet
+
+    settings = settings_of(*place, running=True)
+
+    async def run() -> _T:
+        async with open_fleet(settings, make=make) as fleet:
+            return await work(fleet)
+
+    return asyncio.run(run())

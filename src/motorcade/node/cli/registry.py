@@ -1,13 +1,9 @@
-"""Commands about tenants, keys and vehicles: the registry from the command line."""
+"""Commands about tenants, their accounts and keys: the registry from the command line."""
 
 from __future__ import annotations
 
-import asyncio
-import json
-import sys
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 import typer
@@ -18,26 +14,24 @@ from motorcade.node.cli.options import (
     DataOption,
     JsonOption,
     SetOption,
+    TenantOption,
+    iso,
     print_facts,
-    settings_of,
+    with_fleet,
 )
 
 if TYPE_CHECKING:
-    from motorcade.fleet.importing import ImportReport, Progress
     from motorcade.fleet.registry import Fleet
 
 __all__ = ["register"]
 
-_T = TypeVar("_T")
-
-TenantOption = Annotated[str, typer.Option("--tenant", "-t", help="The tenant's name.")]
+_ROLES: Final = ("admin", "operator", "reader", "platform")
 
 tenant_app = typer.Typer(no_args_is_help=True, help="Tenants: automakers, fleets, cities.")
 account_app = typer.Typer(
     no_args_is_help=True, help="Accounts of platforms that forward many cars on one link."
 )
 key_app = typer.Typer(no_args_is_help=True, help="API keys.")
-vehicle_app = typer.Typer(no_args_is_help=True, help="Vehicles.")
 
 
 def register(app: typer.Typer) -> None:
@@ -45,7 +39,6 @@ def register(app: typer.Typer) -> None:
     app.add_typer(tenant_app, name="tenant")
     tenant_app.add_typer(account_app, name="account")
     app.add_typer(key_app, name="key")
-    app.add_typer(vehicle_app, name="vehicle")
 
 
 @tenant_app.command("add")
@@ -67,8 +60,10 @@ def tenant_add(
     from motorcade.fleet.settings import TenantSettings
 
     settings = TenantSettings(auto_register_wmi=tuple(wmi or ()), vin_check_digit=vin_check_digit)
-    made = _with_fleet(
-        (config, data, assignments), lambda fleet: fleet.create_tenant(name, settings)
+    made = with_fleet(
+        (config, data, assignments),
+        lambda fleet: fleet.create_tenant(name, settings),
+        make=True,
     )
     print_facts([_tenant_facts(made)], as_json=as_json)
 
@@ -81,7 +76,7 @@ def tenant_list(
     as_json: JsonOption = False,
 ) -> None:
     """List the tenants."""
-    tenants = _with_fleet((config, data, assignments), lambda fleet: fleet.tenants())
+    tenants = with_fleet((config, data, assignments), lambda fleet: fleet.tenants())
     print_facts([_tenant_facts(tenant) for tenant in tenants], as_json=as_json)
 
 
@@ -89,27 +84,36 @@ def tenant_list(
 def tenant_settings(
     name: Annotated[str, typer.Argument(help="The tenant's name.")],
     file: Annotated[
-        Path | None, typer.Argument(help="JSON file with the new settings; shows them without.")
+        Path | None, typer.Argument(help="JSON file with the new settings, in place of all.")
     ] = None,
     config: ConfigOption = None,
     data: DataOption = None,
-    assignments: SetOption = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", help="One of the tenant's settings as key=value, the others stay; repeatable."
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show a tenant's settings, or replace them by a file's (JSON)."""
+    """Show a tenant's settings, change single ones (--set), or replace all by a file's (JSON)."""
     from motorcade.fleet.settings import settings_from_json
+    from motorcade.node.cli.tenant_settings import changed, read
+
+    if file is not None and assignments:
+        raise Invalid("a file replaces all settings and --set changes some: give one of the two")
+    content = read(file) if file is not None else None
 
     async def work(fleet: Fleet) -> Any:
         tenant = await fleet.tenant_named(name)
-        if file is None:
-            return tenant
-        try:
-            content = json.loads(file.read_text())
-        except (OSError, ValueError) as error:
-            raise Invalid(f"{file}: {error}") from error
-        return await fleet.update_settings(tenant.number, settings_from_json(content))
+        if content is not None:
+            return await fleet.update_settings(tenant.number, settings_from_json(content))
+        if assignments:
+            new = changed(tenant.settings, assignments)
+            return await fleet.update_settings(tenant.number, new)
+        return tenant
 
-    tenant = _with_fleet((config, data, assignments), work)
+    tenant = with_fleet((config, data, None), work)
     shown = msgspec.json.encode(tenant.settings.redacted())
     typer.echo((shown if as_json else msgspec.json.format(shown, indent=2)).decode())
 
@@ -132,8 +136,45 @@ def account_add(
         number = (await fleet.tenant_named(tenant)).number
         return await fleet.create_platform_account(number, user, password)
 
-    made = _with_fleet((config, data, assignments), work)
+    made = with_fleet((config, data, assignments), work)
     print_facts([{"user": made.name, "tenant": tenant}], as_json=as_json)
+
+
+@account_app.command("list")
+def account_list(
+    tenant: TenantOption,
+    config: ConfigOption = None,
+    data: DataOption = None,
+    assignments: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List a tenant's accounts (never their passwords)."""
+
+    async def work(fleet: Fleet) -> Any:
+        return await fleet.platform_accounts((await fleet.tenant_named(tenant)).number)
+
+    accounts = with_fleet((config, data, assignments), work)
+    rows = [{"user": a.name, "tenant": tenant, "created": iso(a.created)} for a in accounts]
+    print_facts(rows, as_json=as_json)
+
+
+@account_app.command("remove")
+def account_remove(
+    user: Annotated[str, typer.Argument(help="User name, as `account list` shows it.")],
+    tenant: TenantOption,
+    config: ConfigOption = None,
+    data: DataOption = None,
+    assignments: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Remove an account: no further login with it; links that are open stay."""
+
+    async def work(fleet: Fleet) -> None:
+        number = (await fleet.tenant_named(tenant)).number
+        await fleet.remove_platform_account(number, user)
+
+    with_fleet((config, data, assignments), work)
+    print_facts([{"user": user, "tenant": tenant, "removed": True}], as_json=as_json)
 
 
 @key_app.command("create")
@@ -150,17 +191,20 @@ def key_create(
 ) -> None:
     """Create an API key. Its token is shown this once; the registry keeps only a hash."""
 
+    if role not in _ROLES:
+        raise Invalid(f"a role is {', '.join(_ROLES[:-1])} or {_ROLES[-1]}, not {role!r}")
+    if role == "platform" and tenant is not None:
+        raise Invalid("a platform key belongs to no tenant; leave --tenant out")
+    if role != "platform" and tenant is None:
+        raise Invalid(f"whose {role} key? give --tenant NAME")
+
     async def work(fleet: Fleet) -> Any:
-        if role == "platform":
-            if tenant is not None:
-                raise Invalid("a platform key belongs to no tenant; leave --tenant out")
-            return await fleet.create_platform_key(name)
         if tenant is None:
-            raise Invalid(f"whose {role} key? give --tenant NAME")
+            return await fleet.create_platform_key(name)
         number = (await fleet.tenant_named(tenant)).number
         return await fleet.create_key(number, role, name)  # type: ignore[arg-type]
 
-    made = _with_fleet((config, data, assignments), work)
+    made = with_fleet((config, data, assignments), work, make=tenant is None)
     facts = {"id": made.key.id, "tenant": tenant, "role": role, "name": name, "key": made.token}
     if as_json:
         print_facts([facts], as_json=True)
@@ -186,14 +230,14 @@ def key_list(
             return await fleet.platform_keys()
         return await fleet.keys((await fleet.tenant_named(tenant)).number)
 
-    keys = _with_fleet((config, data, assignments), work)
+    keys = with_fleet((config, data, assignments), work)
     rows = [
         {
             "id": key.id,
             "role": key.role,
             "name": key.name,
-            "created": key.created.isoformat(),
-            "revoked": key.revoked.isoformat() if key.revoked else None,
+            "created": iso(key.created),
+            "revoked": iso(key.revoked),
         }
         for key in keys
     ]
@@ -218,122 +262,15 @@ def key_revoke(
             return await fleet.revoke_platform_key(key)
         return await fleet.revoke_key((await fleet.tenant_named(tenant)).number, key)
 
-    ended = _with_fleet((config, data, assignments), work)
-    print_facts([{"id": ended.id, "revoked": ended.revoked.isoformat()}], as_json=as_json)
-
-
-@vehicle_app.command("import")
-def vehicle_import(
-    file: Annotated[Path, typer.Argument(help="CSV with a header line: vin[,model,plate,…].")],
-    tenant: TenantOption,
-    config: ConfigOption = None,
-    data: DataOption = None,
-    assignments: SetOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Register the vehicles of a CSV: all of them, or none and every problem by its line."""
-    if not file.is_file():
-        raise Invalid(f"there is no file {file}")
-
-    async def work(fleet: Fleet) -> ImportReport:
-        number = (await fleet.tenant_named(tenant)).number
-        with _ProgressBar(show=not as_json) as progress:
-            return await fleet.import_vehicles(number, file, progress, respect_claims=False)
-
-    report = _with_fleet((config, data, assignments), work)
-    if as_json:
-        typer.echo(msgspec.json.encode(report).decode())
-    elif report.error_count:
-        for error in report.errors:
-            typer.echo(f"line {error.line}: {error.vin} {error.reason} ({error.code})", err=True)
-        more = report.error_count - len(report.errors)
-        typer.echo(f"… and {more} more" if more > 0 else "", err=True)
-        typer.echo(f"{report.error_count} problems; nothing was imported", err=True)
-    else:
-        typer.echo(f"{report.added} vehicles registered for {tenant}")
-    if report.error_count:
-        raise typer.Exit(1)
-
-
-@vehicle_app.command("list")
-def vehicle_list(
-    tenant: TenantOption,
-    search: Annotated[str, typer.Option(help="Text in VIN, plate or model.")] = "",
-    limit: Annotated[int, typer.Option(min=1, max=1000)] = 100,
-    config: ConfigOption = None,
-    data: DataOption = None,
-    assignments: SetOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """List a tenant's vehicles."""
-    from motorcade.fleet.vehicles import VehicleFilter
-
-    async def work(fleet: Fleet) -> Any:
-        number = (await fleet.tenant_named(tenant)).number
-        return await fleet.vehicles(number, VehicleFilter(q=search), limit=limit)
-
-    page = _with_fleet((config, data, assignments), work)
-    names = ("vin", "model", "plate", "iccid", "labels", "created")
-    rows = [{name: getattr(vehicle, name) for name in names} for vehicle in page.vehicles]
-    print_facts(rows, as_json=as_json)
-    if page.cursor and not as_json:
-        typer.echo("there are more; narrow with --search or raise --limit", err=True)
-
-
-class _ProgressBar:
-    """A bar for people on a terminal; nothing where the output is for programs."""
-
-    def __init__(self, *, show: bool) -> None:
-        self._show = show and sys.stderr.isatty()
-
-    def __enter__(self) -> Progress | None:
-        if not self._show:
-            return None
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-        self._bar = Progress(
-            TextColumn("{task.description:8}"),
-            BarColumn(),
-            TextColumn("{task.percentage:>3.0f} %"),
-            TimeElapsedColumn(),
-            console=Console(stderr=True),
-        )
-        self._bar.start()
-        tasks: dict[str, Any] = {}
-
-        def progress(done: int, total: int, phase: str) -> None:
-            if phase not in tasks:
-                tasks[phase] = self._bar.add_task(phase, total=total or None)
-            self._bar.update(tasks[phase], completed=done, total=total or None)
-
-        return progress
-
-    def __exit__(self, *exception: object) -> None:
-        if self._show:
-            self._bar.stop()
-
-
-def _with_fleet(
-    place: tuple[Path | None, Path | None, list[str] | None],
-    work: Callable[[Fleet], Awaitable[_T]],
-) -> _T:
-    from motorcade.node.registry_access import open_fleet
-
-    settings = settings_of(*place, running=True)
-
-    async def run() -> _T:
-        async with open_fleet(settings) as fleet:
-            return await work(fleet)
-
-    return asyncio.run(run())
+    ended = with_fleet((config, data, assignments), work)
+    print_facts([{"id": ended.id, "revoked": iso(ended.revoked)}], as_json=as_json)
 
 
 def _tenant_facts(tenant: Any) -> dict[str, Any]:
     return {
         "name": tenant.name,
         "number": tenant.number,
-        "created": tenant.created.isoformat(),
+        "created": iso(tenant.created),
         "auto_register_wmi": list(tenant.settings.auto_register_wmi),
         "vin_check_digit": tenant.settings.vin_check_digit,
     }

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -22,7 +22,9 @@ from motorcade.node.cli.options import (
 
 __all__ = ["register"]
 
-_HEX = re.compile(rb"(?:0x)?[0-9a-fA-F\s:,-]+")
+_HEX = re.compile(rb"(?:0[xX])?[0-9a-fA-F\s:,-]+")
+_NO_HEX = re.compile(rb"[^0-9a-fA-F\s:,-]")
+_HEX_SHARE: Final = 0.9
 
 
 def register(app: typer.Typer) -> None:
@@ -87,7 +89,9 @@ def load(
         str | None,
         typer.Option(help="HOST:PORT; default: the gateway on the data directory. Loopback only."),
     ] = None,
-    edition: Annotated[str, typer.Option(help="GB/T 32960 edition: 2016 or 2025.")] = "2016",
+    edition: Annotated[
+        str, typer.Option(help="GB/T 32960 edition: 2016, 2025, or mixed.")
+    ] = "2016",
     as_json: JsonOption = False,
 ) -> None:
     """Drive simulated cars over real sockets; report acknowledged rate, latency and losses."""
@@ -135,57 +139,88 @@ def _decode_options(key: str | None, custom: Path | None) -> dict[str, Any]:
     if custom is not None:
         try:
             options["custom"] = json.loads(custom.read_text())
-        except (OSError, ValueError) as error:
+        except OSError as error:
+            raise Invalid(f"--custom: cannot read {custom}: {error.strerror}") from error
+        except ValueError as error:
             raise Invalid(f"--custom {custom}: {error}") from error
     return options
 
 
 def _streams(source: str) -> Iterator[bytes]:
     """The byte streams named on the command line: one per line of hex, or one of raw bytes."""
+    where = "the input"
     if source == "-":
         content = sys.stdin.buffer.read()
     elif _HEX.fullmatch(source.encode()):
         content = source.encode()
-    elif Path(source).is_file():
-        content = Path(source).read_bytes()
     else:
-        raise Invalid(f"{source!r} is neither hex nor a file")
+        content, where = _content(Path(source)), source
     if not content.strip():
         raise Invalid("there is nothing to decode")
-    if not _HEX.fullmatch(content):
+    lines = [line.partition(b"#")[0].strip() for line in content.splitlines()]
+    filled = [(number, line) for number, line in enumerate(lines, 1) if line]
+    if not _is_hex(content, [line for _, line in filled]):
         yield content
         return
-    for line in content.splitlines():
-        if line.strip():
-            yield _from_hex(line, "the input")
+    if not filled:
+        raise Invalid("there is nothing to decode")
+    several = len(lines) > 1
+    # All before the first: a mistake is told before anything is printed.
+    yield from [
+        _from_hex(line, f"{where}: line {number}" if several else where) for number, line in filled
+    ]
+
+
+def _content(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        raise Invalid(f"{str(file)!r} is neither hex nor a file") from None
+    except OSError as error:
+        raise Invalid(f"cannot read {file}: {error.strerror}") from error
+
+
+def _is_hex(content: bytes, lines: Sequence[bytes]) -> bool:
+    """Whether it was meant as lines of hex, be it with a slip: printable, and one line is hex or
+    nearly all of it. Else it is what a peer sent."""
+    if any(byte < 0x20 and byte not in b"\t\r\n" for byte in content):
+        return False
+    try:
+        content.decode()  # a comment may be in any language
+    except UnicodeDecodeError:
+        return False
+    digits = sum(len(_NO_HEX.sub(b"", line)) for line in lines)
+    return digits >= _HEX_SHARE * sum(map(len, lines)) or any(map(_HEX.fullmatch, lines))
 
 
 def _from_hex(text: bytes, what: str) -> bytes:
-    digits = re.sub(rb"0x|[\s:,-]", b"", text)
-    try:
-        return bytes.fromhex(digits.decode())
-    except ValueError as error:
-        raise Invalid(f"{what} is not hex: {error}") from error
+    digits = re.sub(rb"0[xX]|[\s:,-]", b"", text)
+    wrong = re.search(rb"[^0-9a-fA-F]", digits)
+    if wrong is not None:
+        raise Invalid(f"{what} is not hex: {wrong[0].decode(errors='replace')!r} is no hex digit")
+    if len(digits) % 2:
+        raise Invalid(f"{what} is not hex: it has an odd number of digits, {len(digits)}")
+    return bytes.fromhex(digits.decode())
 
 
 def _print_message(message: dict[str, Any]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console()
+    """For people; no line is broken or cut, so that what is copied is whole."""
     head = " ".join(str(message[k]) for k in ("protocol", "message", "vin") if message[k])
-    console.print(f"[bold]{head}[/bold]  {message['event_time'] or ''}")
-    table = Table(show_header=False, box=None, padding=(0, 1))
-    for path, value in message["signals"].items():
-        table.add_row(f"  {path}", str(value))
-    for path, quality in message["quality"].items():
-        table.add_row(f"  {path}", f"[yellow]{quality}[/yellow]")
-    for name, value in message["raw"].items():
-        table.add_row(f"  [dim]raw {name}[/dim]", str(value))
-    if table.row_count:
-        console.print(table)
+    typer.echo(typer.style(head, bold=True) + f"  {message['event_time'] or ''}".rstrip())
+    rows: list[tuple[str, str, str | None]] = []
+    rows += [(path, _readable(value), None) for path, value in message["signals"].items()]
+    rows += [(path, quality, "yellow") for path, quality in message["quality"].items()]
+    rows += [(f"raw {name}", _readable(value), "bright_black") for name, value in
+             message["raw"].items()]  # fmt: skip
+    width = max((len(row[0]) for row in rows), default=0)
+    for name, value, color in rows:
+        typer.echo(typer.style(f"  {name:{width}}  {value}", fg=color))
     if message["reply"]:
-        console.print(f"  [green]reply[/green] {message['reply']}")
+        typer.echo(typer.style("  reply", fg="green") + f" {message['reply']}")
     if message["reject"]:
         reject = message["reject"]
-        console.print(f"  [red]reject {reject['code']}[/red] {reject['reason']}")
+        typer.echo(typer.style(f"  reject {reject['code']}", fg="red") + f" {reject['reason']}")
+
+
+def _readable(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

@@ -16,7 +16,7 @@ from typing import Final
 from motorcade.protocols.gbt32960.answers import answer, answer_one, flags_for
 from motorcade.protocols.gbt32960.bulk import encode_reports, vin_bytes
 from motorcade.protocols.gbt32960.decode import decode
-from motorcade.protocols.gbt32960.describe import describe, settings_of
+from motorcade.protocols.gbt32960.describe import describe, frame_length, settings_of
 from motorcade.protocols.gbt32960.encode import encode, seal
 from motorcade.protocols.gbt32960.framing import cut
 from motorcade.protocols.gbt32960.rows import commands, is_login, is_record, vins
@@ -41,6 +41,7 @@ __all__ = [
     "encode",
     "encode_reports",
     "flags_for",
+    "frame_length",
     "is_login",
     "is_record",
     "seal",

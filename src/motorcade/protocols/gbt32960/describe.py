@@ -15,7 +15,7 @@ from motorcade.protocols.gbt32960.answers import answer_one, flags_for
 from motorcade.protocols.gbt32960.custom import check_tables
 from motorcade.protocols.gbt32960.decode import decode
 from motorcade.protocols.gbt32960.events import Event, Refused
-from motorcade.protocols.gbt32960.framing import HEADER, frames_of
+from motorcade.protocols.gbt32960.framing import HEADER, OVERHEAD, frames_of
 from motorcade.protocols.gbt32960.leftovers import read_raw
 from motorcade.protocols.gbt32960.messages import read_message, text_of
 from motorcade.protocols.gbt32960.plan import plan
@@ -41,12 +41,20 @@ from motorcade.protocols.inspect import described
 from motorcade.signals.quality import qualities
 from motorcade.signals.text import iso_time, shown_column
 
-__all__ = ["describe", "settings_of"]
+__all__ = ["describe", "frame_length", "settings_of"]
 
 _NAME: Final = "gbt32960"
 _NO_TIME: Final = 946_684_800_000_000
 """2000-01-01 UTC, for answers to frames without a time when the caller has no clock."""
 _TIMES: Final = ("time", "from", "until")
+
+
+def frame_length(begun: bytes) -> int | None:
+    """Bytes of the whole frame that begins so; null before its length field (bytes 22 and 23) is
+    there."""
+    if len(begun) < HEADER:
+        return None
+    return OVERHEAD + int.from_bytes(begun[HEADER - 2 : HEADER], "big")
 
 
 def settings_of(*, key: bytes | None = None, custom: Any = None) -> TenantSettings:
