@@ -144,6 +144,57 @@ def test_a_second_up_says_who_holds_the_directory(platform: RunningPlatform) -> 
     assert len(done.stderr.strip().splitlines()) == 1
 
 
+def test_a_second_up_does_not_share_the_ports(platform: RunningPlatform, tmp_path: Path) -> None:
+    """The listeners share their ports among themselves; another platform is not let in."""
+    listen = platform.http.removeprefix("http://")
+    done = subprocess.run(
+        command("up", "--data", str(tmp_path / "other"), "--set", f"api.listen={listen}"),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"motorcade: port {listen.rpartition(':')[2]} is held by another program"
+        " (choose another with --set api.listen=…)\n"
+    )
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_second_demo_leaves_the_first_platform_alone(platform: RunningPlatform) -> None:
+    done = platform.cli("demo", check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert str(platform.process.pid) in done.stderr
+    assert (platform.data / "run" / "settings.json").exists()
+
+
+def test_status_says_what_runs(platform: RunningPlatform) -> None:
+    processes = {
+        process["name"]: process
+        for line in platform.cli("status", "--json").stdout.splitlines()
+        if (process := json.loads(line))
+    }
+    assert set(processes) == {"nats", "postgres", "worker-0", "gateway-0", "api-0"}
+    assert all(process["ready"] for process in processes.values())
+    assert processes["api-0"]["pid"] == platform.pid("api")
+    assert processes["api-0"]["addresses"] == {"http": [platform.http]}
+    shown = platform.cli("status").stdout
+    assert str(platform.process.pid) in shown
+    assert ":".join(map(str, platform.gbt32960)) in shown
+
+
+def test_accounts_and_settings_of_a_tenant(platform: RunningPlatform) -> None:
+    platform.cli("tenant", "account", "add", "hub", "--tenant", "other", "--password", "secret")
+    assert "hub" in platform.cli("tenant", "account", "list", "--tenant", "other").stdout
+    platform.cli("tenant", "account", "remove", "hub", "--tenant", "other")
+    assert platform.cli("tenant", "account", "list", "--tenant", "other").stdout == "none\n"
+    platform.cli("tenant", "settings", "other", "--set", "history_retention_days=30")
+    shown = platform.cli("tenant", "settings", "other", "--set", "vin_check_digit=true").stdout
+    assert json.loads(shown)["history_retention_days"] == 30
+    assert json.loads(shown)["vin_check_digit"] is True
+
+
 def test_facts_come_as_json(platform: RunningPlatform) -> None:
     tenants = [json.loads(x) for x in platform.cli("tenant", "list", "--json").stdout.splitlines()]
     assert {"acme", "other"} <= {tenant["name"] for tenant in tenants}

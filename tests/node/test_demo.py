@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -14,6 +15,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+
+from motorcade.node.config import load
+from motorcade.node.demo import _with_data
 
 pytestmark = pytest.mark.engines
 
@@ -39,6 +43,18 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[subprocess.
     said = output.read_text()
     assert process.returncode == 0, said
     assert "all of them are stored" in said
+    for whose in ([], ["--tenant", _shown_tenant(said)]):
+        listed = [sys.executable, "-m", "motorcade", "key", "list", "--json", *whose]
+        listed += ["--data", str(folder / "data")]
+        keys = subprocess.run(listed, capture_output=True, text=True, check=True).stdout
+        assert keys
+        assert all(json.loads(line)["revoked"] for line in keys.splitlines())
+
+
+def _shown_tenant(said: str) -> str:
+    found = re.search(r"Five things to try, as (\S+):", said)
+    assert found is not None
+    return found[1]
 
 
 def _until(output: Path, text: str, process: subprocess.Popen[str]) -> str:
@@ -64,6 +80,11 @@ def _pasted(said: str, number: int, seconds: float = 30) -> str:
     )
     assert pasted.returncode in (0, 124), pasted.stderr
     return pasted.stdout
+
+
+def test_without_a_directory_it_takes_one_of_its_own() -> None:
+    assert _with_data(load(None, {})).node.data == "data/demo"
+    assert _with_data(load(None, {}, ["node.data=data"])).node.data == "data"
 
 
 def _json(text: str) -> dict[str, object]:

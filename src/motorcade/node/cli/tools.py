@@ -25,6 +25,8 @@ __all__ = ["register"]
 _HEX = re.compile(rb"(?:0[xX])?[0-9a-fA-F\s:,-]+")
 _NO_HEX = re.compile(rb"[^0-9a-fA-F\s:,-]")
 _HEX_SHARE: Final = 0.9
+_PARTS: Final = (("", "signals", None), ("", "quality", "yellow"), ("raw ", "raw", "bright_black"))
+"""Prefix of the names, key of the message, color."""
 
 
 def register(app: typer.Typer) -> None:
@@ -208,10 +210,8 @@ def _print_message(message: dict[str, Any]) -> None:
     head = " ".join(str(message[k]) for k in ("protocol", "message", "vin") if message[k])
     typer.echo(typer.style(head, bold=True) + f"  {message['event_time'] or ''}".rstrip())
     rows: list[tuple[str, str, str | None]] = []
-    rows += [(path, _readable(value), None) for path, value in message["signals"].items()]
-    rows += [(path, quality, "yellow") for path, quality in message["quality"].items()]
-    rows += [(f"raw {name}", _readable(value), "bright_black") for name, value in
-             message["raw"].items()]  # fmt: skip
+    for prefix, part, color in _PARTS:
+        rows += [(prefix + name, _readable(value), color) for name, value in message[part].items()]
     width = max((len(row[0]) for row in rows), default=0)
     for name, value, color in rows:
         typer.echo(typer.style(f"  {name:{width}}  {value}", fg=color))
