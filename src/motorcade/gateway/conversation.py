@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from motorcade.errors import MotorcadeError
 from motorcade.gateway.config import ListenerConfig
 from motorcade.gateway.directory import vin_text
-from motorcade.gateway.logins import Logins
+from motorcade.gateway.logins import Logins, frames_from
 from motorcade.gateway.peers import NOBODY, PLATFORM, WAITING, Peer, PeerTable
 from motorcade.gateway.shared import Shared
 from motorcade.limits import GATEWAY_LOGINS_PER_ROUND_MAX
@@ -135,7 +135,7 @@ class Conversation:
             outcome.flag[row] = 1
         elif name == "ActivationRequested":
             outcome.replies.append((peer, event.reply(1, now_us), row))
-        elif name == "Refused" and role == NOBODY and event.code == "cipher":
+        elif name == "Refused" and role == NOBODY and self._is_sealed_login(event):
             # Whose key opens it is known once the registry has said whose vehicle it is.
             self.logins.request(peer, event.frame)
             return True
@@ -158,6 +158,12 @@ class Conversation:
             outcome.leaving.append(peer)
             return True
         return False
+
+    def _is_sealed_login(self, event: Any) -> bool:
+        """Whether it is a login under a key; anything else under one is not heard before login."""
+        if event.code != "cipher":
+            return False
+        return bool(self._protocol.is_login(frames_from([event.frame]))[0])
 
     def _refused(self, row: int, event: Any, peer: Peer, outcome: Outcome) -> None:
         """Annex B has a wrong login ignored: who is not logged in gets no answer to what is

@@ -5,6 +5,7 @@ Counts are plain numbers the ticks add to; families are made when somebody asks.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Final
@@ -59,6 +60,8 @@ class Metrics(Collector):
         self.rejects: Counter[str] = Counter()
         self.closed: Counter[str] = Counter()
         self.unstored: Counter[str] = Counter()
+        self.warned_s = -math.inf
+        """When the log of this process last said that rows are not stored (monotonic)."""
         self.append_s = Histogram()
         self.acknowledge_s = Histogram()
         self.gauges: dict[str, tuple[str, Callable[[], float]]] = {}

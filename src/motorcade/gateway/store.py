@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 import structlog
@@ -16,6 +17,7 @@ from motorcade.signals.batch import SignalBatch
 __all__ = ["split", "store"]
 
 _log = structlog.get_logger(__name__)
+_WARN_EVERY_S: Final = 10.0
 
 
 def split(batches: Sequence[SignalBatch], partitions: int) -> dict[int, list[SignalBatch]]:
@@ -65,6 +67,7 @@ async def _append(shared: Shared, partition: int, batches: Sequence[SignalBatch]
         await shared.log.append(partition, batches)
     except MotorcadeError as error:
         shared.metrics.unstored[error.code] += rows
+        _warn(shared, error)
         return False
     except Exception:
         # A bug here or below costs these rows their answer, never the process its other peers.
@@ -73,3 +76,11 @@ async def _append(shared: Shared, partition: int, batches: Sequence[SignalBatch]
         return False
     shared.metrics.records += rows
     return True
+
+
+def _warn(shared: Shared, error: MotorcadeError) -> None:
+    """Say that nothing is stored, and why, at most every ``_WARN_EVERY_S`` seconds."""
+    now_s = shared.clock.monotonic_s()
+    if now_s - shared.metrics.warned_s >= _WARN_EVERY_S:
+        shared.metrics.warned_s = now_s
+        _log.warning("reports are not stored, so not answered", reason=error.detail)

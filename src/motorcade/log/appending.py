@@ -121,7 +121,8 @@ class Appending:
         free = self.free_bytes()
         if free is not None and free < self._config.disk_reserve_bytes:
             raise CapacityError(
-                "the log's disk is full; nothing is stored until there is room again",
+                f"disk has {free >> 20} MiB free, under log.disk_reserve_bytes: nothing is stored"
+                " until there is room again",
                 free_bytes=free,
                 reserve_bytes=self._config.disk_reserve_bytes,
             )

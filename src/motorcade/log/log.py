@@ -115,6 +115,10 @@ class Log:
         """The newest sequence stored; 0 for a partition nothing was ever appended to."""
         return (await self.bounds(partition)).last
 
+    def check_disk(self) -> None:
+        """Raises ``CapacityError`` while the store's disk has less room than its reserve."""
+        self._appending.check_disk()
+
     async def tight(self, partition: int) -> bool:
         """Whether room is getting short: a partition more than half full, or a disk with less than
         twice its reserve. What is not needed should be trimmed and nothing be kept for comfort."""

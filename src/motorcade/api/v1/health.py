@@ -14,6 +14,7 @@ from motorcade import __version__, limits
 from motorcade.api.context import Context
 from motorcade.api.openapi import route
 from motorcade.clock import Clock
+from motorcade.errors import CapacityError
 
 __all__ = ["Health", "routes"]
 
@@ -25,10 +26,10 @@ Probe = Callable[[], Awaitable[object]]
 
 
 class Health(msgspec.Struct, kw_only=True, frozen=True):
-    """``status`` is ``ok`` where every engine is."""
+    """``status`` is ``ok`` where every engine is; an engine that is not says why."""
 
     status: Word
-    engines: dict[str, Word]
+    engines: dict[str, str]
     version: str
 
 
@@ -39,8 +40,9 @@ def routes(context: Context) -> list[BaseRouteHandler]:
     async def postgresql() -> object:
         return await services.fleet.ready()
 
-    async def nats() -> object:
-        return await services.log.last_sequence(0)
+    async def nats() -> None:
+        await services.log.last_sequence(0)
+        services.log.check_disk()
 
     async def twin() -> object:
         return await services.twin.fetch(1, 1, ())
@@ -83,10 +85,10 @@ class _Engines:
         self._probes = probes
         self._clock = clock
         self._asking = asyncio.Lock()
-        self._words: dict[str, Word] = {}
+        self._words: dict[str, str] = {}
         self._until_s = 0.0
 
-    async def words(self) -> dict[str, Word]:
+    async def words(self) -> dict[str, str]:
         async with self._asking:
             if not self._words or self._clock.monotonic_s() >= self._until_s:
                 words = await asyncio.gather(*map(_asked, self._probes.values()))
@@ -95,11 +97,14 @@ class _Engines:
             return self._words
 
 
-async def _asked(probe: Probe) -> Word:
-    """``ok`` where the probe returns in time; whatever it raises means the engine is down."""
+async def _asked(probe: Probe) -> str:
+    """``ok`` where the probe returns in time; whatever it raises means the engine is down, a limit
+    it is at (a disk without room) is told."""
     try:
         async with asyncio.timeout(_PROBE_S):
             await probe()
+    except CapacityError as error:
+        return error.detail
     except Exception:
         return "down"
     return "ok"
