@@ -73,7 +73,7 @@ def test_a_data_directory_that_cannot_be_is_told(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("")
     assert holder(file) is None
-    with pytest.raises(Invalid, match=r"cannot write in .*file"):
+    with pytest.raises(Invalid, match=r"cannot write in .*file: it is not a directory"):
         DataLock(file).acquire("motorcade up")
     with pytest.raises(Invalid, match="cannot write in /proc/motorcade: "):
         DataLock(Path("/proc/motorcade")).acquire("motorcade up")

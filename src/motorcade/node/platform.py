@@ -56,11 +56,12 @@ class Platform:
             self._supervisor = Supervisor(
                 self._announce, lambda states: write_states(self.data, states)
             )
-            await self._supervisor.start(self._engines())
+            with writing_in(self.data):
+                await self._supervisor.start(self._engines())
             await self._migrate()
             with writing_in(self.data):
                 file = write_settings(self.data, self.settings.plain())
-            await self._supervisor.start(self._roles(file))
+                await self._supervisor.start(self._roles(file))
         except BaseException:
             await self.stop()
             raise

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from motorcade.clock import SystemClock
 from motorcade.node.config import Settings
 from motorcade.node.rooms import FleetConfig
-from motorcade.node.run_files import DataLock, check_present
+from motorcade.node.run_files import DataLock, check_present, writing_in
 
 if TYPE_CHECKING:
     from motorcade.fleet.registry import Fleet
@@ -51,7 +51,8 @@ async def _embedded(settings: Settings) -> AsyncIterator[FleetConfig]:
     lock.acquire("motorcade (a command that needs the registry)")
     try:
         engine = EmbeddedPostgres(settings.data / "postgres")
-        await asyncio.to_thread(engine.start)
+        with writing_in(settings.data):
+            await asyncio.to_thread(engine.start)
         try:
             changes = {"fleet": {"url": engine.app_url, "owner_url": engine.url}}
             yield settings.but(changes).get(FleetConfig)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -28,6 +29,20 @@ __all__ = [
 ]
 
 _STALE_AFTER_S = 15.0
+_UNWRITABLE: Final[Mapping[int, str]] = {
+    errno.EEXIST: "it is not a directory",
+    errno.ENOTDIR: "it is not a directory",
+    errno.EACCES: "",
+    errno.EDQUOT: "",
+    errno.EIO: "",
+    errno.ELOOP: "",
+    errno.ENAMETOOLONG: "",
+    errno.ENOENT: "",
+    errno.ENOSPC: "",
+    errno.EPERM: "",
+    errno.EROFS: "",
+}
+"""What a directory says no with, and better words where the system's mislead."""
 
 
 class Holder(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,13 +55,17 @@ class Holder(msgspec.Struct, frozen=True, kw_only=True):
 
 @contextlib.contextmanager
 def writing_in(data: Path) -> Iterator[None]:
-    """``Invalid`` naming the data directory in place of what the disk says no with."""
+    """``Invalid`` naming the place where the data directory cannot be written; other errors
+    pass."""
     try:
         yield
     except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        place = error.filename if isinstance(error.filename, str) else str(data)
-        raise Invalid(f"cannot write in {place}: {reason}") from error
+        if error.errno is None or error.errno not in _UNWRITABLE:
+            raise
+        reason = _UNWRITABLE[error.errno] or os.strerror(error.errno)
+        place = Path(error.filename) if isinstance(error.filename, (str, Path)) else data
+        does = "write in" if place.is_relative_to(data) else "use"
+        raise Invalid(f"cannot {does} {place}: {reason}") from error
 
 
 def check_present(data: Path) -> None:
