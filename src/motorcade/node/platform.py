@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from motorcade.node.config import Settings
+from motorcade.node.leftovers import end_leftovers
 from motorcade.node.ports import check_free
 from motorcade.node.rooms import FleetConfig
 from motorcade.node.run_files import (
@@ -30,6 +31,7 @@ __all__ = ["Platform", "serve_until_signalled"]
 
 _ROLE_READY_S: Final = 60.0
 _ROLE_STOP_S: Final = 20.0
+_LEFTOVER_S: Final = 20.0
 
 
 class Platform:
@@ -50,6 +52,7 @@ class Platform:
         ``DependencyError`` with the end of the log of whatever did not start.
         """
         if holder(self.data) is None:
+            await end_leftovers(self.data, self._announce, _LEFTOVER_S)
             check_free(self.settings)  # before anything is made
         self._lock.acquire(command)
         try:
