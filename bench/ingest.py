@@ -28,6 +28,8 @@ from sink import sink
 __all__ = ["Reports", "login", "platform", "run"]
 
 _CONNECTIONS = 2_000
+_ASKED = 30_000
+"""Frames a second the platform is asked to sustain; latency is asked for at half of it."""
 _TENANTS = 8
 _STATES = 4
 _TIME = slice(24, 30)
@@ -131,17 +133,23 @@ def run(quick: bool = False) -> list[Figure]:
             for name, cpu in sorted(spent.items())
         ]
         later = Reports(_CONNECTIONS, 1, start_s + _DAY_S // 2)
-        half = drive(
-            _plan(host, port, (hellos, later, 1), seconds, rate=full.answers_s / 2, window=50)
-        )
-        figures.append(
+        asked = drive(_plan(host, port, (hellos, later, 1), seconds, rate=_ASKED / 2, window=50))
+        figures += [
+            Figure(name="ingest.p50_at_15000", value=round(asked.p50_ms, 1), unit="ms"),
             Figure(
-                name="ingest.p99_at_half_rate",
-                value=round(half.p99_ms, 1),
+                name="ingest.p99_at_15000",
+                value=round(asked.p99_ms, 1),
                 unit="ms",
                 target="<= 50",
-                met=half.p99_ms <= 50 and half.lost == 0,
-            )
+                met=asked.p99_ms <= 50 and asked.lost == 0,
+            ),
+        ]
+        last = Reports(_CONNECTIONS, 1, start_s + 3 * _DAY_S // 4)
+        half = drive(
+            _plan(host, port, (hellos, last, 1), seconds, rate=full.answers_s / 2, window=50)
+        )
+        figures.append(
+            Figure(name="ingest.p99_at_half_of_most", value=round(half.p99_ms, 1), unit="ms")
         )
         many = _closed(host, port, (hellos, ten, 10), seconds)
         figures += _rate("ingest.ten_frames", many, sink_ten, 0.3)
