@@ -30,6 +30,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPlatfo
     with running_platform(tmp_path_factory.mktemp("up")) as running:
         running.cli("tenant", "add", "acme", "--wmi", "LSG")
         running.cli("tenant", "add", "other")
+        assert _talk(running, _login(time.time()))[0][3] == 1
         yield running
 
 
