@@ -142,8 +142,8 @@ def test_nothing_names_a_registry_or_a_path_of_one_machine() -> None:
         rb"(pypi\.o"
         rb"rg|pythonhosted\.o"
         rb"rg|registry\.npmjs|deb\.debian\.o"
-        rb"rg|/work/ma"
-        rb"in)"
+        rb"rg|/wo"
+        rb"rk/main)"
     )
     found = []
     for name in filter(None, files):

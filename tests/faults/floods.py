@@ -91,7 +91,7 @@ async def _sealed(number: int, reader: asyncio.StreamReader, writer: asyncio.Str
     while True:
         parts = []
         for _ in range(200):
-            vin = own if lot.random() < 0.8 else f"XXX{lot.randrange(10**14):014d}"
+            vin = own if lot.random() < 0.8 else f"ZZZ{lot.randrange(10**14):014d}"
             data = lot.randbytes(lot.choice((0, 6, 7, 30, 200)))
             parts.append(frame(lot.choice((1, 2, 2, 3, 4, 5, 6, 7, 8, 9, 0x80, 0xC0)), data, vin))
         writer.write(b"".join(parts))

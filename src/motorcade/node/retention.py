@@ -37,11 +37,9 @@ class Retention:
     ) -> None:
         self._default_days = default_days
         self._connect = connect
-        self._days: dict[int, int] | None = {} if connect is None else None
+        self._days: dict[int, int] = {}
 
     def __call__(self, tenant: int) -> int | None:
-        if self._days is None:
-            return None
         if self._connect is None:
             return self._default_days
         return self._days.get(tenant)

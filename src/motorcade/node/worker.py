@@ -19,6 +19,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from motorcade.errors import CapacityError, CorruptionError, DependencyError, MotorcadeError
+from motorcade.history.tail_request import subject as tail_subject
 from motorcade.limits import TWIN_GATHER_ROWS_MAX
 from motorcade.log.log import Log
 from motorcade.log.log import Record as LogRecord
@@ -347,7 +348,7 @@ async def _answering(
             subjects = {
                 state_subject(worker.partition): service.state,
                 select_subject(worker.partition): service.select,
-                f"history.tail.{worker.partition}": worker.answer_tail,
+                tail_subject(worker.partition): worker.answer_tail,
             }
             for subject, handler in subjects.items():
                 served = await worker.log.serve(subject, handler)
