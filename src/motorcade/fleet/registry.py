@@ -56,6 +56,11 @@ class Fleet(Tenants, Vehicles, Importing, Keys, Logins):
         """Give the connections back."""
         await self._store.close()
 
+    @property
+    def store(self) -> Store:
+        """The connections, for the apps' own tables: they keep their scopes, tenant or platform."""
+        return self._store
+
     async def ready(self) -> bool:
         """Whether PostgreSQL answers; raises ``DependencyError`` where not."""
         await self.settings_stamp()

@@ -11,7 +11,7 @@ All numbers little-endian::
         8   4  offset of the body from the message's start, a multiple of 64
         12  4  length of the body
         16  4  rows
-        20  1  kind: 1 report, 2 login, 3 logout
+        20  1  kind: 1 report, 2 login, 3 logout, 4 link, 5 event, 6 media
         21  3  0
     then the bodies: one Arrow IPC record-batch message each (Arrow columnar format 1.5,
     "Encapsulated message format"), padded with zeros so that Arrow reads the columns where they
@@ -36,7 +36,7 @@ _MAGIC: Final = b"MCL1"
 _HEAD: Final = struct.Struct("<4sHHI")
 _ENTRY: Final = struct.Struct("<QIIIB3x")
 _ALIGN: Final = 64
-_KINDS: Final = ("report", "login", "logout")
+_KINDS: Final = ("report", "login", "logout", "link", "event", "media")
 _KIND_NUMBERS: Final = {kind: number for number, kind in enumerate(_KINDS, start=1)}
 _SEGMENTS_MAX: Final = 65_535
 

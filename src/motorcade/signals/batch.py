@@ -2,8 +2,10 @@
 
 In: columns a protocol decoded. Out: the same columns for the log, the twin and the history.
 
-A batch holds one message kind (``report``, ``login``, ``logout``) of any number of tenants
-(``docs/decisions/0002-a-log-record-holds-many-tenants.md``). Columns:
+A batch holds one message kind of any number of tenants
+(``docs/decisions/0002-a-log-record-holds-many-tenants.md``): ``report``, ``login``, ``logout``,
+``link`` (the session layer's word on links and presence), ``event`` (a message that is no telemetry:
+a driver's card, a pass-through) or ``media`` (a picture or sound in ``raw``). Columns:
 
 ====================  ======================  =====================================================
 ``tenant``            uint32                  tenant number
