@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from motorcade.signals.batch import SignalBatch
 
-__all__ = ["Frames", "Cut", "Reject", "Decoded", "Answers"]
+__all__ = ["Frames", "Cut", "Heard", "Reject", "Decoded", "Answers"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +86,20 @@ class Cut:
     frames: Frames
     remainder: Mapping[int, bytes]
     rejects: Sequence[Reject]
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What the peers' sessions made of cut frames: frames that need no session any more.
+
+    ``frames`` in the order of their peers, each peer's in order; it may hold fewer rows than were
+    cut (a sub-package waits for the others) and other bytes (an alias resolved). ``rejects`` tell a
+    ``peer`` and no frame. ``replies`` are owed whatever becomes of the frames: (peer, bytes).
+    """
+
+    frames: Frames
+    rejects: Sequence[Reject] = field(default_factory=tuple)
+    replies: Sequence[tuple[int, bytes]] = field(default_factory=tuple)
 
 
 @dataclass(frozen=True, slots=True)
