@@ -84,11 +84,19 @@ class Appending:
 
     async def store(self, partition: int, message: bytes, deadline: float) -> int:
         """Publish one message until it is stored; ``deadline`` in monotonic seconds."""
+        return await self.put(
+            telemetry_subject(partition), telemetry_stream(partition), message, deadline
+        )
+
+    async def put(
+        self, subject: str, stream: str, message: bytes, deadline: float, name: str = ""
+    ) -> int:
+        """Publish one message into a stream until it is stored. A ``name`` of the caller's: of all
+        messages of that name, whoever sends them, the stream takes one per duplicate window."""
         self._count += 1
-        subject = telemetry_subject(partition)
         headers = {
-            "Nats-Msg-Id": f"{self._prefix}-{self._count}",
-            "Nats-Expected-Stream": telemetry_stream(partition),
+            "Nats-Msg-Id": name or f"{self._prefix}-{self._count}",
+            "Nats-Expected-Stream": stream,
         }
 
         async def attempt() -> int:

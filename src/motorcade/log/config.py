@@ -27,6 +27,9 @@ class Config(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
     """All telemetry streams together; 0 for 16 GiB, or half of the disk's free space if that is
     less. At the bound nothing more is taken until consumers have caught up and the log is
     trimmed."""
+    events_bytes_max: int = 1 << 30
+    """All event streams together (links, answers to commands), some 150 bytes an event. At the
+    bound nothing more is taken until the worker has caught up and they are trimmed."""
     duplicate_window_s: float = 120.0
     """How long JetStream remembers message ids; appends retry for a fraction of it."""
     connect_timeout_s: float = 10.0

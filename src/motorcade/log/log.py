@@ -17,16 +17,20 @@ from motorcade.log.appending import Appending
 from motorcade.log.config import Config
 from motorcade.log.connection import Connection, Subscription, wrapped
 from motorcade.log.consuming import Consumer, Record
+from motorcade.log.events import Event
+from motorcade.log.posting import EventFollower, EventRecord, Posting
 from motorcade.log.quarantine import Quarantine, Quarantined, QuarantinePage
 from motorcade.log.requests import RequestHandler, Service, request
 from motorcade.log.schemas import Schemas
-from motorcade.log.streams import ensure, telemetry_stream
+from motorcade.log.streams import ensure, events_stream, telemetry_stream
 from motorcade.signals.batch import SignalBatch
 
 __all__ = [
     "Bounds",
     "Config",
     "Consumer",
+    "EventFollower",
+    "EventRecord",
     "Log",
     "Quarantined",
     "QuarantinePage",
@@ -56,6 +60,7 @@ class Log:
         self._config = config
         self._schemas = Schemas(connection)
         self._appending = Appending(connection, config, clock, self._schemas)
+        self._posting = Posting(self._appending, config, clock)
         self._quarantine = Quarantine(connection, config, clock)
 
     @classmethod
@@ -99,10 +104,36 @@ class Log:
         """The partition's records with sequences above ``after`` (0: all), for ever."""
         return Consumer(self._connection, self._schemas, partition, after, self._config.heartbeat_s)
 
+    async def post(self, partition: int, events: Sequence[Event], name: str = "") -> int:
+        """Store events in order; when this returns they are fsynced. Returns the last message's
+        sequence, 0 for no events.
+
+        ``name``: where two processes may post the same events, or one may post them again after a
+        failure, they are stored once if both give this name (within ``duplicate_window_s``).
+        Raises ``CapacityError`` and ``DependencyError`` as ``append`` does, ``Invalid`` for an
+        event above 1 MiB.
+        """
+        return await self._posting.post(partition, events, name)
+
+    def follow(self, partition: int, after: int) -> EventFollower:
+        """The partition's events with sequences above ``after`` (0: all), for ever."""
+        return EventFollower(self._connection, partition, after, self._config.heartbeat_s)
+
+    async def last_event(self, partition: int) -> int:
+        """The newest sequence of a partition's events; 0 where there never was one."""
+        return (await self._bounds(events_stream(partition))).last
+
+    async def trim_events(self, partition: int, through: int) -> None:
+        """Forget events up to and including ``through``; the very last message always stays."""
+        await self._trim(events_stream(partition), through)
+
     async def bounds(self, partition: int) -> Bounds:
         """What a partition holds now."""
-        with wrapped(f"look at partition {partition}"):
-            info = await self._connection.jetstream().stream_info(telemetry_stream(partition))
+        return await self._bounds(telemetry_stream(partition))
+
+    async def _bounds(self, stream: str) -> Bounds:
+        with wrapped(f"look at {stream}"):
+            info = await self._connection.jetstream().stream_info(stream)
         state = info.state
         bytes_max = max(info.config.max_bytes or 0, 0)
         return Bounds(state.first_seq, state.last_seq, state.messages, state.bytes, bytes_max)
@@ -133,14 +164,15 @@ class Log:
 
         (A stream that holds nothing has only its own word for how far it had counted.)
         """
-        bounds = await self.bounds(partition)
+        await self._trim(telemetry_stream(partition), through)
+
+    async def _trim(self, stream: str, through: int) -> None:
+        bounds = await self._bounds(stream)
         keep_from = min(through + 1, bounds.last)
         if keep_from <= bounds.first:
             return
-        with wrapped(f"trim partition {partition}"):
-            await self._connection.jetstream().purge_stream(
-                telemetry_stream(partition), seq=keep_from
-            )
+        with wrapped(f"trim {stream}"):
+            await self._connection.jetstream().purge_stream(stream, seq=keep_from)
 
     async def request(
         self, subject: str, payload: bytes = b"", timeout_s: float | None = None

@@ -1,6 +1,7 @@
 """The streams of the log: their limits, their making, and the layout nobody may change by accident.
 
-``TELEMETRY-<partition>`` on ``telemetry.<partition>``, ``QUARANTINE`` on ``quarantine.<tenant
+``TELEMETRY-<partition>`` on ``telemetry.<partition>``, ``EVENTS-<partition>`` on
+``events.<partition>``, ``QUARANTINE`` on ``quarantine.<tenant
 number>``, ``SCHEMAS`` on ``schemas.<id>``, and the key-value bucket ``motorcade`` for the
 layout.
 """
@@ -20,7 +21,15 @@ from motorcade.log import schemas
 from motorcade.log.config import Config
 from motorcade.log.connection import Connection, wrapped
 
-__all__ = ["BUCKET", "QUARANTINE", "ensure", "telemetry_stream", "telemetry_subject"]
+__all__ = [
+    "BUCKET",
+    "QUARANTINE",
+    "ensure",
+    "events_stream",
+    "events_subject",
+    "telemetry_stream",
+    "telemetry_subject",
+]
 
 QUARANTINE: Final = "QUARANTINE"
 BUCKET: Final = "motorcade"
@@ -42,6 +51,16 @@ def telemetry_subject(partition: int) -> str:
     return f"telemetry.{partition}"
 
 
+def events_stream(partition: int) -> str:
+    """The stream of a partition's events."""
+    return f"EVENTS-{partition}"
+
+
+def events_subject(partition: int) -> str:
+    """The subject a partition's events are published on."""
+    return f"events.{partition}"
+
+
 async def ensure(connection: Connection, config: Config) -> None:
     """Make what is missing, adapt limits, refuse another number of partitions.
 
@@ -54,6 +73,7 @@ async def ensure(connection: Connection, config: Config) -> None:
         await _layout(jetstream, config)
         for partition in range(config.partitions):
             await _make(jetstream, _telemetry(partition, config), config.bytes_max > 0)
+            await _make(jetstream, _events(partition, config), True)
         await _make(jetstream, _quarantine(config), True)
         await _make(jetstream, _schemas(config), True)
 
@@ -125,6 +145,20 @@ def _telemetry(partition: int, config: Config) -> StreamConfig:
         storage=StorageType.FILE,
         discard=DiscardPolicy.NEW,
         max_bytes=_bytes_max(config) // config.partitions,
+        duplicate_window=config.duplicate_window_s,
+        allow_direct=True,
+        num_replicas=config.replicas,
+    )
+
+
+def _events(partition: int, config: Config) -> StreamConfig:
+    return StreamConfig(
+        name=events_stream(partition),
+        subjects=[events_subject(partition)],
+        retention=RetentionPolicy.LIMITS,
+        storage=StorageType.FILE,
+        discard=DiscardPolicy.NEW,
+        max_bytes=config.events_bytes_max // config.partitions,
         duplicate_window=config.duplicate_window_s,
         allow_direct=True,
         num_replicas=config.replicas,
