@@ -171,6 +171,17 @@ GATEWAY_QUARANTINED_PER_S_MAX: Final = 100
 """Quarantine entries per second and process: enough to see what is wrong, too few to fill a disk.
 At the bound: counted, not kept."""
 
+GATEWAY_EVENTS_WAITING_MAX: Final = 200_000
+"""Events of links that wait for the log, about 300 bytes each: every car of two full gateways once.
+At the bound: dropped; once the log answers, the process names all its links again."""
+
+GATEWAY_EVENTS_PER_POST_MAX: Final = 2_000
+"""Events of links in one message, some 400 KB. At the bound: the rest goes into the next."""
+
+GATEWAY_RELAYED_VEHICLES_MAX: Final = 200_000
+"""Vehicles of protocols without logins whose link a process remembers, about 300 bytes each. At the
+bound: the longest silent one's link ends."""
+
 GATEWAY_LOGIN_FAILURES_MAX: Final = 3
 """Wrong platform logins of one connection (GB/T 32960.3 has a sender try three times). At the
 bound: closed."""
@@ -279,6 +290,14 @@ CUSTOM_CODES_MAX: Final = 256
 PASSWORDS_WAITING_PER_ACCOUNT_MAX: Final = 4
 """Different passwords of one account that wait to be hashed, 40 ms each: whoever guesses at one
 account holds the others up no longer than that. At the bound: CapacityError, try again."""
+
+IDENTITIES_PER_VEHICLE_MAX: Final = 16
+"""Phone numbers, IMEIs and device names of one vehicle: a terminal, a modem or two, and their
+predecessors. At the bound: Conflict, one has to go first."""
+
+TOKENS_PER_VEHICLE_MAX: Final = 8
+"""Valid tokens of one vehicle; its login is compared with each. At the bound: Conflict, one has to
+be revoked first."""
 
 # ── history, continued ───────────────────────────────────────────────────────────────────────────
 HISTORY_FAULTS_BYTES_MAX: Final = 64 << 20

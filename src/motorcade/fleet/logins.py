@@ -55,11 +55,12 @@ class Logins(Part):
         async with self._store.platform() as connection:
             found = await _select(connection, list(dict.fromkeys(vins)))
         unknown = [vin for vin in dict.fromkeys(vins) if vin not in found]
-        if unknown and register:
-            wanted = _claimed(unknown, await self._current_claims())
-            if wanted:
-                found |= await self._register(wanted)
-        return found
+        return found | await self._register_claimed(unknown) if unknown and register else found
+
+    async def _register_claimed(self, unknown: Sequence[str]) -> dict[str, Known]:
+        """Register those of the VINs that a tenant claims; returns who they are now."""
+        wanted = _claimed(unknown, await self._current_claims())
+        return await self._register(wanted) if wanted else {}
 
     async def _current_claims(self) -> list[Claim]:
         believed = self._claims.get("")

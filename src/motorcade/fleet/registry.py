@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from motorcade.clock import Clock
 from motorcade.fleet.cache import Believed
+from motorcade.fleet.credentials import Credentials
 from motorcade.fleet.importing import Importing
 from motorcade.fleet.keys import Keys
-from motorcade.fleet.logins import Logins
 from motorcade.fleet.migrate import migrate
 from motorcade.fleet.passwords import Passwords
 from motorcade.fleet.store import Config, Store
@@ -22,7 +22,7 @@ from motorcade.limits import BELIEVED_ENTRIES_MAX
 __all__ = ["Config", "Fleet"]
 
 
-class Fleet(Tenants, Vehicles, Importing, Keys, Logins):
+class Fleet(Tenants, Vehicles, Importing, Keys, Credentials):
     """Tenants, vehicles, credentials. Made by ``connect``; ``close`` it."""
 
     def __init__(self, store: Store, clock: Clock) -> None:

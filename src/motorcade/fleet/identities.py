@@ -1,0 +1,240 @@
+"""What vehicles are called: VINs, phone numbers, IMEIs and device names, and who is behind them.
+
+In: identities as frames carry them, a batch at a time. Out: vehicle, tenant, VIN and what the
+vehicle proves itself with, for those who are known.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final, Literal, NamedTuple
+
+import msgspec
+
+from motorcade.clock import Clock
+from motorcade.errors import Conflict, Invalid, NotFound
+from motorcade.fleet.codes import code_digest, code_of
+from motorcade.fleet.logins import Logins
+from motorcade.fleet.store import Connection, moment, one
+from motorcade.limits import IDENTITIES_PER_VEHICLE_MAX
+
+__all__ = ["FORMS", "Identified", "Identities", "Identity", "IdentityKind", "tidied"]
+
+IdentityKind = Literal["phone", "imei", "device"]
+"""``phone``: the number a JT/T 808 terminal names itself by; ``imei``: a satellite modem's;
+``device``: any other name, of compact datagrams."""
+
+
+class Form(NamedTuple):
+    """How identities of a kind look, and in words."""
+
+    pattern: re.Pattern[str]
+    words: str
+
+
+FORMS: Final[dict[str, Form]] = {
+    "phone": Form(
+        re.compile(r"[1-9][0-9]{0,19}", re.ASCII),
+        "1 to 20 digits; leading zeros do not count",
+    ),
+    "imei": Form(re.compile(r"[0-9]{15}", re.ASCII), "15 digits"),
+    "device": Form(re.compile(r"[!-~]{1,20}"), "1 to 20 printable ASCII characters, no space"),
+}
+
+
+class Identified(NamedTuple):
+    """A vehicle that was asked for by some identity. ``secrets``: SHA-256 of every token it may
+    present now, and for a phone number of its JT/T 808 code; ``key``: its pre-shared key, 16 bytes,
+    or none."""
+
+    vehicle: int
+    tenant: int
+    vin: str
+    secrets: tuple[bytes, ...] = ()
+    key: bytes = b""
+
+
+class Identity(msgspec.Struct, kw_only=True, frozen=True):
+    """A name of a vehicle besides its VIN."""
+
+    kind: IdentityKind
+    value: str
+    created: datetime
+
+
+class Identities(Logins):
+    """The registry's methods about names of vehicles."""
+
+    _clock: Clock
+    _code_secret: bytes = b""
+
+    async def identify(
+        self, kind: str, values: Sequence[str], *, register: bool = True
+    ) -> dict[str, Identified]:
+        """The vehicles behind ``values`` (platform scope), by value; who is not in the answer is
+        unknown. ``kind``: ``vin`` or an ``IdentityKind``. One query for all; VINs that a tenant
+        claims by prefix are registered with ``register``, as by ``resolve``."""
+        wanted = [value for value in dict.fromkeys(values) if "\0" not in value]
+        found: dict[str, Identified] = {}
+        async with self._store.platform() as connection:
+            if kind == "vin":
+                cursor = await connection.execute(_BY_VIN, (wanted,))
+            else:
+                cursor = await connection.execute(_BY_IDENTITY, (kind, wanted))
+            rows = await cursor.fetchall()
+        secret = await self._codes_secret() if kind == "phone" and rows else b""
+        for value, number, tenant, vin, rotation, tokens, key in rows:
+            secrets = tuple(map(bytes, tokens))
+            if secret:
+                secrets += (code_digest(code_of(secret, number, rotation)),)
+            found[value] = Identified(number, tenant, vin, secrets, bytes(key or b""))
+        if kind == "vin" and register and len(found) < len(wanted):
+            known = await self._register_claimed([vin for vin in wanted if vin not in found])
+            found |= {vin: Identified(new.vehicle, new.tenant, vin) for vin, new in known.items()}
+        return found
+
+    async def bind(self, kind: str, value: str, vehicle: int) -> bool:
+        """Call a vehicle by ``value`` too (platform scope); whether that is new.
+
+        ``Conflict`` where another vehicle is called so, whoever's it is, or where this one has
+        ``IDENTITIES_PER_VEHICLE_MAX`` names; ``NotFound`` for a vehicle number nobody has;
+        ``Invalid`` for a value of another form.
+        """
+        value = tidied(kind, value)
+        async with self._store.platform(pipeline=False) as connection:
+            return await _bound(connection, kind, value, vehicle, moment(self._clock))
+
+    async def add_identity(self, tenant: int, vin: str, kind: str, value: str) -> Identity:
+        """Call a tenant's vehicle by ``value`` too; harmless to repeat. Raises what ``bind``
+        does."""
+        value, created = tidied(kind, value), moment(self._clock)
+        async with self._store.tenant(tenant, pipeline=False) as connection:
+            vehicle = await number_of(connection, tenant, vin)
+            await _bound(connection, kind, value, vehicle, created)
+        return _identity((kind, value, created))
+
+    async def unbind(self, tenant: int, vin: str, kind: str, value: str) -> None:
+        """No longer call a tenant's vehicle so; links that are open stay. ``NotFound``."""
+        value = tidied(kind, value)
+        async with self._store.tenant(tenant, pipeline=False) as connection:
+            vehicle = await number_of(connection, tenant, vin)
+            row = await one(
+                connection,
+                "DELETE FROM identities WHERE kind = %s AND value = %s AND vehicle = %s"
+                " RETURNING value",
+                (kind, value, vehicle),
+            )
+        if row is None:
+            raise NotFound(f"the vehicle {vin!r} has no {kind} {value!r}")
+
+    async def identities_of(self, tenant: int, vin: str) -> list[Identity]:
+        """What a tenant's vehicle is called besides its VIN, the oldest name first;
+        ``NotFound``."""
+        async with self._store.tenant(tenant, pipeline=False) as connection:
+            vehicle = await number_of(connection, tenant, vin)
+            cursor = await connection.execute(
+                "SELECT kind, value, created FROM identities WHERE vehicle = %s"
+                " ORDER BY created, kind, value",
+                (vehicle,),
+            )
+            return [_identity(row) for row in await cursor.fetchall()]
+
+    async def auth_code(self, vehicle: int) -> str:
+        """The JT/T 808 authentication code of a vehicle (platform scope), 16 characters: the same
+        for ever, until it is replaced. ``NotFound``."""
+        async with self._store.platform() as connection:
+            row = await one(
+                connection, "SELECT code_rotation FROM vehicles WHERE number = %s", (vehicle,)
+            )
+        if row is None:
+            raise NotFound(f"there is no vehicle number {vehicle}")
+        return code_of(await self._codes_secret(), vehicle, row[0])
+
+    async def _codes_secret(self) -> bytes:
+        """What codes are derived from; it never changes, so it is asked for once."""
+        if not self._code_secret:
+            async with self._store.platform() as connection:
+                row = await one(
+                    connection, "SELECT value FROM platform_secrets WHERE name = 'jt808_codes'"
+                )
+            if row is None:
+                raise NotFound("the registry has lost the secret of its JT/T 808 codes")
+            self._code_secret = bytes(row[0])
+        return self._code_secret
+
+
+_KNOWN: Final = (
+    "v.number, v.tenant, v.vin, v.code_rotation,"
+    " ARRAY(SELECT c.secret FROM credentials c"
+    "  WHERE c.vehicle = v.number AND c.kind = 'token' AND c.revoked IS NULL),"
+    " (SELECT c.secret FROM credentials c"
+    "  WHERE c.vehicle = v.number AND c.kind = 'key' AND c.revoked IS NULL)"
+)
+
+_BY_VIN: Final = f"SELECT v.vin, {_KNOWN} FROM vehicles v WHERE v.vin = ANY(%s)".encode()
+
+_BY_IDENTITY: Final = (
+    f"SELECT i.value, {_KNOWN} FROM identities i JOIN vehicles v ON v.number = i.vehicle"
+    " WHERE i.kind = %s AND i.value = ANY(%s)"
+).encode()
+
+
+def tidied(kind: str, value: str) -> str:
+    """``value`` as the registry keeps it; ``Invalid`` where no identity of the kind looks so."""
+    form = FORMS.get(kind)
+    if form is None:
+        raise Invalid(f"kind: one of {', '.join(FORMS)}, not {kind!r}")
+    value = value.strip()
+    if kind == "phone":
+        value = value.lstrip("0")
+    if not form.pattern.fullmatch(value):
+        raise Invalid(f"{kind}: {form.words}")
+    return value
+
+
+async def number_of(connection: Connection, tenant: int, vin: str) -> int:
+    """The number of a tenant's vehicle, held until the transaction ends; ``NotFound``."""
+    row = await one(
+        connection,
+        "SELECT number FROM vehicles WHERE tenant = %s AND vin = %s FOR SHARE",
+        (tenant, vin.upper()),
+    )
+    if row is None:
+        raise NotFound(f"there is no vehicle {vin!r}")
+    return int(row[0])
+
+
+async def _bound(
+    connection: Connection, kind: str, value: str, vehicle: int, created: datetime
+) -> bool:
+    row = await one(connection, "SELECT count(*) FROM identities WHERE vehicle = %s", (vehicle,))
+    full = bool(row and row[0] >= IDENTITIES_PER_VEHICLE_MAX)
+    cursor = await connection.execute(
+        "INSERT INTO identities (kind, value, vehicle, tenant, created)"
+        " SELECT %s, %s, number, tenant, %s FROM vehicles WHERE number = %s AND NOT %s"
+        " ON CONFLICT DO NOTHING",
+        (kind, value, created, vehicle, full),
+    )
+    if cursor.rowcount:
+        return True
+    found = await one(
+        connection,
+        "SELECT v.number, (SELECT i.vehicle FROM identities i WHERE kind = %s AND value = %s)"
+        " FROM vehicles v WHERE v.number = %s",
+        (kind, value, vehicle),
+    )
+    if found is None:
+        raise NotFound(f"there is no vehicle number {vehicle}")
+    if found[1] == vehicle:
+        return False
+    if full:
+        raise Conflict(
+            f"a vehicle has {IDENTITIES_PER_VEHICLE_MAX} identities at most; take one away"
+        )
+    raise Conflict(f"this {kind} is not available")
+
+
+def _identity(row: Sequence[Any]) -> Identity:
+    return Identity(kind=row[0], value=row[1], created=row[2])

@@ -1,0 +1,168 @@
+"""Names besides the VIN: who is behind them, that they are one's own, that tenants never mix."""
+
+from __future__ import annotations
+
+import numpy as np
+import psycopg
+import pytest
+
+from motorcade.errors import Conflict, Invalid, NotFound
+from motorcade.fleet.codes import code_digest
+from motorcade.fleet.identities import Identified, tidied
+from motorcade.fleet.registry import Config, Fleet
+from motorcade.fleet.rows import NewVehicle
+from motorcade.fleet.settings import TenantSettings
+from motorcade.fleet.vin import build
+from motorcade.limits import IDENTITIES_PER_VEHICLE_MAX
+
+pytestmark = pytest.mark.engines
+
+A = build(np.random.default_rng(5), "LSV", 3)
+B = build(np.random.default_rng(5), "LFV", 3)
+
+
+async def _fill(fleet: Fleet) -> None:
+    for number, (name, vins) in enumerate((("a", A), ("b", B)), 1):
+        await fleet.create_tenant(name)
+        await fleet.add_vehicles(number, [NewVehicle(vin=vin) for vin in vins])
+
+
+async def test_who_is_behind_a_number(fleet: Fleet) -> None:
+    await _fill(fleet)
+    assert await fleet.bind("phone", "013800001111", 1)
+    assert not await fleet.bind("phone", "13800001111", 1)
+    assert await fleet.bind("imei", "300234010753370", 4)
+    found = await fleet.identify("phone", ["13800001111", "13800002222", "300234010753370", "\0"])
+    code = await fleet.auth_code(1)
+    assert len(code) == 16
+    assert found == {"13800001111": Identified(1, 1, A[0], (code_digest(code),), b"")}
+    other = await fleet.identify("imei", ["300234010753370"])
+    assert other == {"300234010753370": Identified(4, 2, B[0], (), b"")}
+    assert await fleet.identify("device", ["13800001111"]) == {}
+    assert await fleet.identify("phone", []) == {}
+
+
+async def test_by_vin_as_resolve_does(fleet: Fleet) -> None:
+    await _fill(fleet)
+    await fleet.create_tenant("c", TenantSettings(auto_register_wmi=("LNS",)))
+    new = build(np.random.default_rng(1), "LNS", 2)
+    assert await fleet.identify("vin", [A[0], new[0]], register=False) == {
+        A[0]: Identified(1, 1, A[0])
+    }
+    found = await fleet.identify("vin", [A[0], new[0], "nobody", A[0]])
+    assert found == {A[0]: Identified(1, 1, A[0]), new[0]: Identified(7, 3, new[0])}
+    known = await fleet.resolve(new)
+    assert (known[new[0]].vehicle, known[new[1]].vehicle) == (7, 8)
+
+
+async def test_secrets_that_fit_now(fleet: Fleet) -> None:
+    await _fill(fleet)
+    first = await fleet.create_credential(1, A[0])
+    second = await fleet.create_credential(1, A[0])
+    key = await fleet.create_credential(1, A[0], "key")
+    found = (await fleet.identify("vin", [A[0]]))[A[0]]
+    assert set(found.secrets) == {code_digest(first.secret), code_digest(second.secret)}
+    assert found.key == bytes.fromhex(key.secret)
+    await fleet.revoke_credential(1, A[0], first.credential.id)
+    await fleet.revoke_credential(1, A[0], key.credential.id)
+    await fleet.bind("phone", "1", 1)
+    found = (await fleet.identify("phone", ["1"]))["1"]
+    code = await fleet.auth_code(1)
+    assert set(found.secrets) == {code_digest(second.secret), code_digest(code)}
+    assert found.key == b""
+    again = await fleet.create_credential(1, A[0], "auth_code")
+    assert again.secret != code
+    assert again.secret == await fleet.auth_code(1)
+    found = (await fleet.identify("phone", ["1"]))["1"]
+    assert code_digest(again.secret) in found.secrets
+    assert code_digest(code) not in found.secrets
+
+
+async def test_codes_outlive_the_process(fleet: Fleet, config: Config) -> None:
+    await _fill(fleet)
+    elsewhere = await Fleet.connect(config, fleet._clock)
+    assert await elsewhere.auth_code(3) == await fleet.auth_code(3)
+    await elsewhere.close()
+    with pytest.raises(NotFound):
+        await fleet.auth_code(99)
+
+
+async def test_a_name_is_one_vehicles(fleet: Fleet) -> None:
+    await _fill(fleet)
+    await fleet.add_identity(1, A[0], "phone", "013800001111")
+    for call in (fleet.bind("phone", "13800001111", 2), fleet.bind("phone", "13800001111", 5)):
+        with pytest.raises(Conflict, match="not available"):
+            await call
+    with pytest.raises(Conflict) as refused:
+        await fleet.add_identity(2, B[0], "phone", "13800001111")
+    assert A[0] not in str(refused.value)
+    again = await fleet.add_identity(1, A[0].lower(), "phone", "13800001111")
+    assert again.value == "13800001111"
+    with pytest.raises(NotFound):
+        await fleet.bind("phone", "2", 99)
+    for tenant, vin in ((2, A[0]), (1, B[0]), (1, "nobody")):
+        with pytest.raises(NotFound):
+            await fleet.add_identity(tenant, vin, "phone", "2")
+        with pytest.raises(NotFound):
+            await fleet.identities_of(tenant, vin)
+        with pytest.raises(NotFound):
+            await fleet.unbind(tenant, vin, "phone", "13800001111")
+    assert [one.value for one in await fleet.identities_of(1, A[0])] == ["13800001111"]
+    assert await fleet.identities_of(2, B[0]) == []
+    await fleet.unbind(1, A[0], "phone", "013800001111")
+    with pytest.raises(NotFound):
+        await fleet.unbind(1, A[0], "phone", "13800001111")
+    await fleet.add_identity(2, B[0], "phone", "13800001111")
+
+
+async def test_names_go_with_their_vehicle(fleet: Fleet, config: Config) -> None:
+    await _fill(fleet)
+    await fleet.add_identity(1, A[0], "device", "box-7")
+    await fleet.create_credential(1, A[0])
+    await fleet.create_credential(1, A[0], "key")
+    await fleet.remove_vehicle(1, A[0])
+    assert await fleet.identify("device", ["box-7"]) == {}
+    with psycopg.connect(config.owner_url) as connection:
+        for table in ("identities", "credentials"):
+            connection.execute("SET motorcade.platform = 'on'")
+            assert connection.execute(f"SELECT * FROM {table}".encode()).fetchall() == []
+    await fleet.bind("device", "box-7", 5)
+
+
+async def test_a_vehicle_has_so_many_names(fleet: Fleet) -> None:
+    await _fill(fleet)
+    for number in range(IDENTITIES_PER_VEHICLE_MAX):
+        assert await fleet.bind("device", f"box-{number}", 1)
+    with pytest.raises(Conflict, match="at most"):
+        await fleet.bind("device", "one-more", 1)
+    assert not await fleet.bind("device", "box-3", 1)
+    assert await fleet.bind("device", "one-more", 2)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("phone", ""),
+        ("phone", "000"),
+        ("phone", "1380000111x"),
+        ("phone", "1" * 21),
+        ("phone", "٣٤"),
+        ("imei", "12345678901234"),
+        ("imei", "12345678901234a"),
+        ("device", "a b"),
+        ("device", "x" * 21),
+        ("device", "é"),
+        ("device", "a\0"),
+        ("vin", A[0]),
+        ("", "1"),
+    ],
+)
+def test_what_is_no_name(kind: str, value: str) -> None:
+    with pytest.raises(Invalid):
+        tidied(kind, value)
+
+
+def test_how_names_are_kept() -> None:
+    assert tidied("phone", " 0013800001111 ") == "13800001111"
+    assert tidied("imei", "001234567890123") == "001234567890123"
+    assert tidied("device", "0x:/#") == "0x:/#"
