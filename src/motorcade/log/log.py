@@ -22,6 +22,7 @@ from motorcade.log.posting import EventFollower, EventRecord, Posting
 from motorcade.log.quarantine import Quarantine, Quarantined, QuarantinePage
 from motorcade.log.requests import RequestHandler, Service, request
 from motorcade.log.schemas import Schemas
+from motorcade.log.spools import Spools
 from motorcade.log.streams import ensure, events_stream, telemetry_stream
 from motorcade.signals.batch import SignalBatch
 
@@ -62,6 +63,7 @@ class Log:
         self._appending = Appending(connection, config, clock, self._schemas)
         self._posting = Posting(self._appending, config, clock)
         self._quarantine = Quarantine(connection, config, clock)
+        self.spools = Spools(connection, config, self._schemas)
 
     @classmethod
     async def connect(cls, config: Config, clock: Clock | None = None) -> Log:
