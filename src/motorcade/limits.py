@@ -307,3 +307,14 @@ kept."""
 HISTORY_BEHIND_WAIT_S: Final = 1.0
 """How long a query waits for a worker that has not yet taken what the log holds: a restart's
 replay is often over by then. At the bound: the answer is marked partial."""
+
+# ── commands ─────────────────────────────────────────────────────────────────────────────────────
+COMMAND_PARAMETERS_MAX: Final = 255
+"""Entries of one command's list or table: JT/T 808 and GB/T 32960 count them in a byte. At the
+bound: Invalid."""
+
+COMMAND_SIGNALS_MAX: Final = 64
+"""Signals one command sets, more than any one purpose needs. At the bound: Invalid."""
+
+COMMAND_RAW_BYTES_MAX: Final = 1_023
+"""A raw command's body: what one JT/T 808 message holds. At the bound: Invalid."""
