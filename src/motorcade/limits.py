@@ -318,3 +318,33 @@ COMMAND_SIGNALS_MAX: Final = 64
 
 COMMAND_RAW_BYTES_MAX: Final = 1_023
 """A raw command's body: what one JT/T 808 message holds. At the bound: Invalid."""
+
+# ── JT/T 808 ─────────────────────────────────────────────────────────────────────────────────────
+JT808_FRAME_BYTES_MAX: Final = 2_100
+"""Bytes of one frame on the wire: 1,023 of body, a header of 21 and a checksum, every one of them
+escaped, and two delimiters. At the bound: what came without a delimiter is a reject."""
+
+# ── forwarding ───────────────────────────────────────────────────────────────────────────────────
+FORWARDERS_PER_TENANT_MAX: Final = 20
+"""Forwarders of one tenant: each is a stream, a connection and an fsync for what it is sent. At the
+bound: Conflict, one has to go first."""
+
+FORWARDER_FILTER_NAMES_MAX: Final = 10_000
+"""VINs and labels one forwarder may name; a larger choice is a label. At the bound: Invalid."""
+
+FORWARDER_SIGNALS_MAX: Final = 200
+"""Paths and branches one forwarder may name, as many as a request may. At the bound: Invalid."""
+
+FORWARDER_SPOOL_BYTES_MIN: Final = 1 << 20
+"""The smallest spool: it has to hold one message of the log. Below: Invalid."""
+
+FORWARDING_PUT_BYTES_MAX: Final = 512 << 10
+"""Chosen rows of one put, half of the log's largest message so that they stay one. At the bound:
+the further records are another put."""
+
+FORWARDING_ROUND_BYTES_MAX: Final = 8 << 20
+"""Records of one partition looked at together for all forwarders. At the bound: put at once."""
+
+FORWARDING_NAMES_CACHED_MAX: Final = 100_000
+"""Vehicles one worker remembers VIN and plate of, some 200 bytes each. At the bound: all are
+forgotten and asked for again."""
