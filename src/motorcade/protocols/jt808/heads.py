@@ -1,0 +1,215 @@
+"""JT/T 808 headers of many frames as columns: the byte picture, and which of three a frame has.
+
+A message between its delimiters, escapes undone (2013: section 4.4, 2019: section 4.4)::
+
+    2011, 2013                       2019
+    0   2  message id                0   2  message id
+    2   2  attributes                2   2  attributes, bit 14 set
+    4   6  phone, BCD                4   1  protocol version
+    10  2  serial                    5  10  phone, BCD
+    12  4  [total 2, index 2]        15  2  serial
+    ..     body                      17  4  [total 2, index 2]
+    ..  1  XOR of all before         ..     body, XOR
+
+Attributes: bits 0 to 9 length of the body, 10 to 12 encryption (001 RSA), 13 sub-package. A third
+picture is a maker's: 0x5501 and 0x5502 have a serial of one byte. Only bit 14 tells 2019; where the
+length fits the other picture alone, that one is taken (devices get the bit wrong).
+
+A message whose sub-packages were joined has a shape the standard cannot mean, so that it stays a
+frame: bit 13 set, total as it was, index 0, and bits 0 to 9 the length modulo 1024.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motorcade.protocols.frames import Frames
+from motorcade.wire.bcd import bcd_digits
+from motorcade.wire.escape import Escaping, unescape
+from motorcade.wire.ragged import gather
+
+__all__ = [
+    "DELIMITER",
+    "EDITION_2013",
+    "EDITION_2019",
+    "ESCAPES",
+    "NO_HEADER",
+    "SHORT_SERIAL",
+    "FRAGMENT",
+    "Heads",
+    "frames_of",
+    "identities",
+    "layouts",
+    "read_heads",
+]
+
+DELIMITER: Final = 0x7E
+ESCAPES: Final = Escaping(((0x7D, 0x01, 0x7D), (0x7D, 0x02, 0x7E)))
+FRAGMENT: Final = 1 << 13
+"""Bit 13 of the attributes: the message is a sub-package."""
+
+EDITION_2013, EDITION_2019, SHORT_SERIAL, NO_HEADER = range(4)
+_HEADER: Final = np.array([12, 17, 11, 12])
+_PHONE: Final = np.array([4, 5, 4, 4])
+_SERIAL: Final = np.array([10, 15, 10, 10])
+_SHORT_IDS: Final = (0x5501, 0x5502)
+_SHORTEST: Final = 13
+
+Bytes = NDArray[np.uint8]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Heads:
+    """Headers of ``n`` frames; all columns int64 (n). ``buffer`` holds the frames without escapes:
+    ``start`` is the message id's place, ``body`` to ``end`` the body's. ``layout`` is one of the
+    ``EDITION_…``; ``total`` and ``index`` are 0 where the message is not a sub-package."""
+
+    buffer: Bytes
+    start: Ints
+    message: Ints
+    attributes: Ints
+    layout: Ints
+    phone: Ints
+    serial: Ints
+    total: Ints
+    index: Ints
+    body: Ints
+    end: Ints
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+    def body_of(self, row: int) -> bytes:
+        """The body of one message."""
+        return self.buffer[int(self.body[row]) : int(self.end[row])].tobytes()
+
+
+def frames_of(buffer: Bytes, offset: Ints, length: Ints, peer: Ints) -> Frames:
+    """``Frames`` whose vehicles are not known yet."""
+    rows = len(offset)
+    return Frames(
+        buffer, offset, length, peer, np.zeros(rows, np.uint64), np.zeros(rows, np.uint32)
+    )
+
+
+def read_heads(frames: Frames) -> Heads:
+    """The headers of frames as ``cut`` gives them."""
+    buffer = frames.buffer
+    lead = (buffer[frames.offset] == DELIMITER).astype(np.int64)
+    plain, start, stop, _ = unescape(
+        buffer, frames.offset + lead, frames.offset + frames.length - 1, ESCAPES
+    )
+    layout = layouts(plain, start, stop)
+    message = _word(plain, start)
+    attributes = _word(plain, start + 2)
+    packed = (attributes & FRAGMENT) != 0
+    tail = start + _HEADER[layout]
+    serial = np.where(
+        layout == SHORT_SERIAL,
+        plain[start + 10].astype(np.int64),
+        _word(plain, start + _SERIAL[layout]),
+    )
+    total = index = np.zeros(len(start), np.int64)
+    if packed.any():
+        there = np.where(packed, tail, start)
+        total = np.where(packed, _word(plain, there), 0)
+        index = np.where(packed, _word(plain, there + 2), 0)
+    return Heads(
+        plain,
+        start,
+        message,
+        attributes,
+        layout,
+        start + _PHONE[layout],
+        serial,
+        total,
+        index,
+        tail + 4 * packed,
+        stop - 1,
+    )
+
+
+def layouts(plain: Bytes, start: Ints, stop: Ints) -> Ints:
+    """Which picture each message has, by its length: ``NO_HEADER`` where none fits. ``stop`` is
+    where its checksum ends."""
+    size = stop - start
+    here = np.where(size >= _SHORTEST, start, 0)
+    if len(plain) < 4:
+        return np.full(len(start), NO_HEADER)
+    attributes = _word(plain, here + 2)
+    packed = (attributes & FRAGMENT) != 0
+    field = attributes & 0x3FF
+    # What is left for the body under each picture.
+    old = size - 13 - 4 * packed
+    new = size - 18 - 4 * packed
+    fits_old, fits_new = old == field, new == field
+    if packed.any():
+        room = len(plain) - 2
+        first = np.where(packed & (old >= 0), here + 14, 0)
+        whole = _word(plain, np.minimum(first, room)) == 0
+        fits_old |= packed & whole & (old >= 0) & ((old & 0x3FF) == field)
+        first = np.where(packed & (new >= 0), here + 19, 0)
+        whole = _word(plain, np.minimum(first, room)) == 0
+        fits_new |= packed & whole & (new >= 0) & ((new & 0x3FF) == field)
+    said = (attributes & 0x4000) != 0
+    layout = np.where(fits_old, EDITION_2013, np.where(fits_new, EDITION_2019, NO_HEADER))
+    layout = np.where(said & fits_new, EDITION_2019, layout)
+    lost = layout == NO_HEADER
+    if lost.any():
+        short = lost & (size - 12 == field) & np.isin(_word(plain, here), _SHORT_IDS)
+        layout[short] = SHORT_SERIAL
+    layout[size < _SHORTEST] = NO_HEADER
+    return layout
+
+
+def identities(heads: Heads) -> list[bytes]:
+    """Who sent each frame: the phone number without leading zeros; ``0`` where it is all zeros.
+
+    A field that holds no decimal digits is an IMEI packed as a number of 48 bits without its check
+    digit, which some makers send: its 15 digits are given.
+    """
+    found: list[bytes] = [b""] * len(heads)
+    for layout, size in ((EDITION_2013, 6), (EDITION_2019, 10), (SHORT_SERIAL, 6)):
+        rows = np.flatnonzero(heads.layout == layout)
+        if len(rows) == 0:
+            continue
+        digits = bcd_digits(gather(heads.buffer, heads.phone[rows], size))
+        names = _stripped(digits)
+        odd = (digits > 9).any(axis=1)
+        for row in np.flatnonzero(odd).tolist():
+            names[row] = _packed_imei(digits[row])
+        for row, name in zip(rows.tolist(), names, strict=True):
+            found[row] = name
+    return found
+
+
+def _stripped(digits: Bytes) -> list[bytes]:
+    """Digits as text without the zeros before them."""
+    width = digits.shape[1]
+    zeros = np.minimum((np.cumsum(digits, axis=1, dtype=np.int64) == 0).sum(axis=1), width - 1)
+    place = np.arange(width) + zeros[:, None]
+    text = np.where(
+        place < width,
+        np.take_along_axis(digits, np.minimum(place, width - 1), axis=1) + np.uint8(0x30),
+        np.uint8(0),
+    ).astype(np.uint8)
+    names: list[bytes] = np.ascontiguousarray(text).view(f"S{width}").ravel().tolist()
+    return names
+
+
+def _packed_imei(digits: Bytes) -> bytes:
+    number = str(int("".join(f"{digit:x}" for digit in digits.tolist()), 16))
+    total = 0
+    for place, digit in enumerate(reversed(number)):
+        value = int(digit) * (2 if place % 2 == 0 else 1)
+        total += value - 9 if value > 9 else value
+    return f"{number}{-total % 10}".encode()[:20]
+
+
+def _word(plain: Bytes, at: Ints) -> Ints:
+    return plain[at].astype(np.int64) << 8 | plain[at + 1]
