@@ -319,6 +319,16 @@ COMMAND_SIGNALS_MAX: Final = 64
 COMMAND_RAW_BYTES_MAX: Final = 1_023
 """A raw command's body: what one JT/T 808 message holds. At the bound: Invalid."""
 
+COMMAND_FACTS_BYTES_MAX: Final = 65_536
+"""What one answer of a vehicle may tell: every parameter of a terminal is 4 KB. At the bound: that
+it was too much is kept, and nothing of it."""
+
+COMMAND_ATTEMPTS_KEPT: Final = 20
+"""Attempts and answer keys a command shows; the last ones stay. ``tries`` counts them all."""
+
+COMMAND_NOTES_KEPT: Final = 8
+"""Answers kept that came after a command's end. At the bound: further ones are dropped."""
+
 # ── JT/T 808 ─────────────────────────────────────────────────────────────────────────────────────
 JT808_FRAME_BYTES_MAX: Final = 2_100
 """Bytes of one frame on the wire: 1,023 of body, a header of 21 and a checksum, every one of them
