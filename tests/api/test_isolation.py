@@ -18,6 +18,8 @@ BODIES: dict[str, Any] = {
     "create_tenant": {"name": "gamma"},
     "change_tenant": {"vin_check_digit": False},
     "create_key": {"role": "reader"},
+    "add_identity": {"kind": "phone", "value": "13800000000"},
+    "create_credential": {"kind": "token"},
     "add_vehicles": [{"vin": "LZZTEST0000000099", "model": "walk"}],
 }
 
@@ -36,7 +38,8 @@ def secrets(world: World, of: str) -> list[str]:
     """Texts that only ``of``'s answers may hold."""
     place = {"alpha": "31.2", "beta": "39.9"}[of]
     return [*(vin(of, n) for n in range(1, 6)), f"{of}-model", f"garbage of {of}",
-            world.key_ids[of], f"{of} reader", place]  # fmt: skip
+            world.key_ids[of], f"{of} reader", place, f"{of}-box",
+            world.credential_ids[of]]  # fmt: skip
 
 
 def asked(
@@ -45,6 +48,8 @@ def asked(
     """A request for ``of``'s things."""
     path = path.replace("{vin}", vin(of, 1)).replace("{name}", of)
     path = path.replace("{key_id}", world.key_ids[of])
+    path = path.replace("{kind}", "device").replace("{value}", f"{of}-box-1")
+    path = path.replace("{credential_id}", world.credential_ids[of])
     return world.client.build_request(
         method.upper(), path, json=BODIES.get(operation["operationId"])
     )

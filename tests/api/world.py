@@ -58,6 +58,7 @@ class World:
         self._ends = AsyncExitStack()
         self.tokens: dict[str, dict[str, str]] = {}
         self.key_ids: dict[str, str] = {}
+        self.credential_ids: dict[str, str] = {}
         self.tenants: dict[str, int] = {}
         self.numbers: dict[str, int] = {}
 
@@ -193,6 +194,9 @@ class World:
             rows = [NewVehicle(vin=v, model=f"{name}-model", labels=(name,)) for v in vins]
             await self.fleet.add_vehicles(number, rows)
             self.numbers.update(await self.fleet.numbers_of(number, vins))
+            await self.fleet.add_identity(number, vins[0], "device", f"{name}-box-1")
+            made_credential = await self.fleet.create_credential(number, vins[0])
+            self.credential_ids[name] = made_credential.credential.id
             for minute in (3, 2, 1):
                 await self._drive(name, vins, index, minute)
             await self.log.quarantine(

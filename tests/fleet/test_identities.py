@@ -6,9 +6,9 @@ import numpy as np
 import psycopg
 import pytest
 
-from motorcade.errors import Conflict, Invalid, NotFound
+from motorcade.errors import Conflict, NotFound
 from motorcade.fleet.codes import code_digest
-from motorcade.fleet.identities import Identified, tidied
+from motorcade.fleet.identities import Identified
 from motorcade.fleet.registry import Config, Fleet
 from motorcade.fleet.rows import NewVehicle
 from motorcade.fleet.settings import TenantSettings
@@ -137,32 +137,3 @@ async def test_a_vehicle_has_so_many_names(fleet: Fleet) -> None:
         await fleet.bind("device", "one-more", 1)
     assert not await fleet.bind("device", "box-3", 1)
     assert await fleet.bind("device", "one-more", 2)
-
-
-@pytest.mark.parametrize(
-    ("kind", "value"),
-    [
-        ("phone", ""),
-        ("phone", "000"),
-        ("phone", "1380000111x"),
-        ("phone", "1" * 21),
-        ("phone", "٣٤"),
-        ("imei", "12345678901234"),
-        ("imei", "12345678901234a"),
-        ("device", "a b"),
-        ("device", "x" * 21),
-        ("device", "é"),
-        ("device", "a\0"),
-        ("vin", A[0]),
-        ("", "1"),
-    ],
-)
-def test_what_is_no_name(kind: str, value: str) -> None:
-    with pytest.raises(Invalid):
-        tidied(kind, value)
-
-
-def test_how_names_are_kept() -> None:
-    assert tidied("phone", " 0013800001111 ") == "13800001111"
-    assert tidied("imei", "001234567890123") == "001234567890123"
-    assert tidied("device", "0x:/#") == "0x:/#"

@@ -126,3 +126,47 @@ async def test_a_vin_under_another_tenants_prefix_is_refused(fleet: Fleet) -> No
     assert (await fleet.import_vehicles(other.number, csv.replace(b"LAA", b"LDD"))).added == 4
     again = csv.replace(b"000001", b"000002")
     assert (await fleet.import_vehicles(own.number, again, respect_claims=False)).added == 4
+
+
+async def test_names_come_with_the_rows(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importing, "_STORE_ROWS", 2)
+    for name in ("a", "b"):
+        await fleet.create_tenant(name)
+    lines = ["vin,phone,device,imei"]
+    lines += [f"{vin},0138{n:08d},,{'3002340107533' + f'{n:02d}'}" for n, vin in enumerate(V[:5])]
+    report = await fleet.import_vehicles(1, "\n".join([*lines, V[5]]).encode())
+    assert (report.added, report.error_count) == (6, 0)
+    found = await fleet.identify("phone", [f"138{n:08d}" for n in range(6)])
+    assert {value: one.vin for value, one in found.items()} == {
+        f"138{n:08d}": V[n] for n in range(5)
+    }
+    assert (await fleet.identify("imei", ["300234010753304"])).keys() == {"300234010753304"}
+    rows = [NewVehicle(vin=V[10], device="box"), NewVehicle(vin=V[11], phone="9", device="b")]
+    assert (await fleet.add_vehicles(2, rows)).added == 2
+    assert [(one.kind, one.value) for one in await fleet.identities_of(2, V[11])] == [
+        ("device", "b"),
+        ("phone", "9"),
+    ]
+
+
+async def test_names_that_are_taken_or_none(fleet: Fleet) -> None:
+    for name in ("a", "b"):
+        await fleet.create_tenant(name)
+    await fleet.add_vehicles(1, [NewVehicle(vin=V[0], phone="13800000000")])
+    await fleet.add_vehicles(2, [NewVehicle(vin=V[1], phone="13800000001")])
+    lines = ["vin,phone,imei,device", f"{V[2]},13800000000,,", f"{V[3]},013800000001,,"]
+    lines += [f"{V[4]},7,,", f"{V[5]},007,,", f"{V[6]},000,,", f"{V[7]},,12345,", f"{V[8]},,,a b"]
+    report = await fleet.import_vehicles(1, "\n".join(lines).encode())
+    assert (report.added, report.error_count) == (0, 6)
+    assert [(error.line, error.code) for error in report.errors] == [
+        (2, "taken"),
+        (3, "taken"),
+        (5, "duplicate"),
+        (6, "value"),
+        (7, "value"),
+        (8, "value"),
+    ]
+    own, other = report.errors[0].reason, report.errors[1].reason
+    assert ("another vehicle's" in own, "not available" in other) == (True, True)
+    assert "line 4" in report.errors[2].reason
+    assert await fleet.count_vehicles(1) == 1

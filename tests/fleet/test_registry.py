@@ -20,6 +20,9 @@ PLATFORM = {
     "verify_key",
     "platform_login",
     "resolve",
+    "identify",
+    "bind",
+    "auth_code",
 }
 LIFE = {"connect", "migrate", "close", "ready"}
 

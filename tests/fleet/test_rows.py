@@ -139,7 +139,17 @@ def test_rows_as_structs() -> None:
     problems = Problems()
     frame = check(frame_of_rows(given), problems, check_digit=True)
     assert frame.to_dicts() == [
-        {"line": 1, "vin": V[0], "model": "", "plate": "", "iccid": "", "labels": "a|b"}
+        {
+            "line": 1,
+            "vin": V[0],
+            "model": "",
+            "plate": "",
+            "iccid": "",
+            "labels": "a|b",
+            "phone": "",
+            "imei": "",
+            "device": "",
+        }
     ]
     assert [error.line for error in problems.errors] == [2]
     with pytest.raises(Invalid, match="row 1"):

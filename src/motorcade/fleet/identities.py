@@ -6,42 +6,21 @@ vehicle proves itself with, for those who are known.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from motorcade.clock import Clock
-from motorcade.errors import Conflict, Invalid, NotFound
+from motorcade.errors import Conflict, NotFound
 from motorcade.fleet.codes import code_digest, code_of
 from motorcade.fleet.logins import Logins
+from motorcade.fleet.names import IdentityKind, tidied
 from motorcade.fleet.store import Connection, moment, one
 from motorcade.limits import IDENTITIES_PER_VEHICLE_MAX
 
-__all__ = ["FORMS", "Identified", "Identities", "Identity", "IdentityKind", "tidied"]
-
-IdentityKind = Literal["phone", "imei", "device"]
-"""``phone``: the number a JT/T 808 terminal names itself by; ``imei``: a satellite modem's;
-``device``: any other name, of compact datagrams."""
-
-
-class Form(NamedTuple):
-    """How identities of a kind look, and in words."""
-
-    pattern: re.Pattern[str]
-    words: str
-
-
-FORMS: Final[dict[str, Form]] = {
-    "phone": Form(
-        re.compile(r"[1-9][0-9]{0,19}", re.ASCII),
-        "1 to 20 digits; leading zeros do not count",
-    ),
-    "imei": Form(re.compile(r"[0-9]{15}", re.ASCII), "15 digits"),
-    "device": Form(re.compile(r"[!-~]{1,20}"), "1 to 20 printable ASCII characters, no space"),
-}
+__all__ = ["Identified", "Identities", "Identity", "number_of"]
 
 
 class Identified(NamedTuple):
@@ -179,19 +158,6 @@ _BY_IDENTITY: Final = (
     f"SELECT i.value, {_KNOWN} FROM identities i JOIN vehicles v ON v.number = i.vehicle"
     " WHERE i.kind = %s AND i.value = ANY(%s)"
 ).encode()
-
-
-def tidied(kind: str, value: str) -> str:
-    """``value`` as the registry keeps it; ``Invalid`` where no identity of the kind looks so."""
-    form = FORMS.get(kind)
-    if form is None:
-        raise Invalid(f"kind: one of {', '.join(FORMS)}, not {kind!r}")
-    value = value.strip()
-    if kind == "phone":
-        value = value.lstrip("0")
-    if not form.pattern.fullmatch(value):
-        raise Invalid(f"{kind}: {form.words}")
-    return value
 
 
 async def number_of(connection: Connection, tenant: int, vin: str) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -19,6 +19,8 @@ import polars as pl
 
 from motorcade.clock import Clock
 from motorcade.errors import CapacityError, NotFound
+from motorcade.fleet.importing_names import named, taken
+from motorcade.fleet.names import FORMS
 from motorcade.fleet.rows import (
     COLUMNS,
     LABELS_SEPARATOR,
@@ -94,6 +96,7 @@ class Importing(Part):
                 if good and not job.problems.count:
                     last = await _numbers(connection, good)
                 await _registered(connection, job)
+                await taken(connection, job.tenant, job.kinds, job.problems)
                 if job.respect_claims:
                     await _claimed(connection, job)
                 if job.problems.count:
@@ -111,6 +114,7 @@ class Importing(Part):
         check_digit = await _prepare(connection, job.tenant)
         rows = good = 0
         seen: list[pl.DataFrame] = []
+        names: dict[str, list[pl.DataFrame]] = {kind: [] for kind in FORMS}
         async with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
             while (block := await asyncio.to_thread(next, job.frames, None)) is not None:
                 done, frame = block
@@ -123,9 +127,16 @@ class Importing(Part):
                 frame = await asyncio.to_thread(check, frame, job.problems, check_digit=check_digit)
                 await copy.write(await asyncio.to_thread(_copy_text, frame, good))
                 seen.append(frame.select("line", "vin"))
+                for kind, values in names.items():
+                    if (frame[kind] != "").any():
+                        values.append(frame.filter(pl.col(kind) != "").select("line", "vin", kind))
                 good += frame.height
                 job.progress(done, job.total, "read")
-        await asyncio.to_thread(_repeated, seen, job.problems)
+        await asyncio.to_thread(_repeated, seen, job.problems, "vin", "VIN")
+        for kind, values in names.items():
+            await asyncio.to_thread(_repeated, values, job.problems, kind, kind)
+            if values:
+                job.kinds.append(kind)
         return rows + job.problems.unread, good
 
 
@@ -139,19 +150,20 @@ class _Job:
     total: int
     progress: Progress
     respect_claims: bool = True
+    kinds: list[str] = field(default_factory=list)
+    """Kinds of names that rows bring."""
 
 
 class _Refused(Exception):
     """Ends the transaction of an import that has errors."""
 
 
-_COPY: Final = (
-    "COPY incoming (ordinal, line, vin, model, plate, iccid, labels) FROM STDIN (FORMAT csv)"
-)
+_COPY: Final = f"COPY incoming (ordinal, line, {', '.join(COLUMNS)}) FROM STDIN (FORMAT csv)"
 
 _CREATE: Final = (
     'CREATE TEMPORARY TABLE incoming (ordinal bigint, line bigint, vin text COLLATE "C",'
-    " model text, plate text, iccid text, labels text) ON COMMIT DROP"
+    " model text, plate text, iccid text, labels text,"
+    ' phone text COLLATE "C", imei text COLLATE "C", device text COLLATE "C") ON COMMIT DROP'
 )
 
 _INSERT: Final = (
@@ -189,23 +201,26 @@ def _copy_text(frame: pl.DataFrame, first: int) -> bytes:
     return text.encode()
 
 
-def _repeated(seen: Sequence[pl.DataFrame], problems: Problems) -> None:
-    """Report every VIN that stands in the input again, with the line it stood in first."""
+def _repeated(seen: Sequence[pl.DataFrame], problems: Problems, column: str, called: str) -> None:
+    """Report every value of a column that stands in the input again, with the line it stood in
+    first."""
     if not seen:
         return
     frame = pl.concat(seen)
-    again = frame.filter(~frame["vin"].is_first_distinct())
+    again = frame.filter(~frame[column].is_first_distinct())
     if again.height == 0:
         return
-    first = frame.filter(frame["vin"].is_first_distinct()).rename({"line": "first"})
-    head = again.head(IMPORT_ERRORS_MAX).join(first, on="vin", how="left", maintain_order="left")
+    first = frame.filter(frame[column].is_first_distinct()).select(
+        column, pl.col("line").alias("first")
+    )
+    head = again.head(IMPORT_ERRORS_MAX).join(first, on=column, how="left", maintain_order="left")
     problems.add(
         again.height,
         [
             RowError(
                 line=row["line"],
                 code="duplicate",
-                reason=f"this VIN stands in line {row['first']} already",
+                reason=f"this {called} stands in line {row['first']} already",
                 vin=row["vin"],
             )
             for row in head.to_dicts()
@@ -278,4 +293,5 @@ async def _store(
         end = min(count, start + _STORE_ROWS)
         values = (first, job.tenant, LABELS_SEPARATOR, created, start, end)
         await connection.execute(_INSERT, values)
+        await named(connection, job.kinds, first, start, end)
         job.progress(end, count, "store")

@@ -1,9 +1,9 @@
 """Rows of new vehicles: read from a CSV in blocks or from a list, checked column by column.
 
-In: bytes of a CSV with a header line (``vin`` and any of ``model plate iccid labels``; comma,
-semicolon or tab; with or without byte-order mark and carriage returns; labels separated by ``|``),
-or ``NewVehicle`` structs. Out: Polars frames with the columns ``line vin model plate iccid labels``
-of good rows, and what is wrong with the others, by line.
+In: bytes of a CSV with a header line (``vin`` and any other of ``COLUMNS``; comma, semicolon or
+tab; with or without byte-order mark and carriage returns; labels separated by ``|``), or
+``NewVehicle`` structs. Out: Polars frames with ``line`` and ``COLUMNS`` of good rows, and what is
+wrong with the others, by line.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from motorcade.errors import Invalid
+from motorcade.fleet.names import FORMS
 from motorcade.fleet.vin import FAULTS, faults_of
 from motorcade.limits import IMPORT_BLOCK_BYTES, IMPORT_ERRORS_MAX
 
@@ -31,7 +32,7 @@ __all__ = [
     "check",
 ]
 
-COLUMNS: Final = ("vin", "model", "plate", "iccid", "labels")
+COLUMNS: Final = ("vin", "model", "plate", "iccid", "labels", "phone", "imei", "device")
 """What a row may say; only ``vin`` must be there."""
 
 LABELS_SEPARATOR: Final = "|"
@@ -50,6 +51,12 @@ class NewVehicle(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_field
     plate: str = ""
     iccid: str = ""
     labels: tuple[str, ...] = ()
+    phone: str = ""
+    """The number its JT/T 808 terminal names itself by."""
+    imei: str = ""
+    """Its satellite modem's."""
+    device: str = ""
+    """Its name in compact datagrams."""
 
 
 class RowError(msgspec.Struct, kw_only=True, frozen=True):
@@ -124,6 +131,7 @@ def frame_of_rows(rows: Sequence[NewVehicle]) -> pl.DataFrame:
             "plate": [row.plate for row in rows],
             "iccid": [row.iccid for row in rows],
             "labels": [LABELS_SEPARATOR.join(row.labels) for row in rows],
+            **{name: [getattr(row, name) for row in rows] for name in FORMS},
         },
         schema={"line": pl.Int64, **dict.fromkeys(COLUMNS, pl.String)},
     )
@@ -141,7 +149,14 @@ def check(frame: pl.DataFrame, problems: Problems, *, check_digit: bool) -> pl.D
     for number, code in enumerate(FAULTS):
         if number and (found == number).any():
             problems.add_rows(frame.filter(found == number), code, _REASONS[code])
-    good = found == 0
+    good = _lengths(frame, found == 0, problems)
+    good = _names(frame, good, problems)
+    frame = frame.with_columns(pl.col("phone").str.strip_chars_start("0"))
+    return frame if good.all() else frame.filter(good)
+
+
+def _lengths(frame: pl.DataFrame, good: NDArray[np.bool_], problems: Problems) -> NDArray[np.bool_]:
+    """Which of the ``good`` rows hold no text that is too long or no text at all."""
     for name, longest in _LENGTHS_MAX.items():
         long = (frame[name].str.len_chars() > longest).to_numpy()
         control = frame[name].str.contains("[\x00-\x1f]").to_numpy()
@@ -149,8 +164,20 @@ def check(frame: pl.DataFrame, problems: Problems, *, check_digit: bool) -> pl.D
         if bad.any():
             reason = f"{name} is longer than {longest} characters or holds control characters"
             problems.add_rows(frame.filter(bad), "value", reason)
-            good &= ~bad
-    return frame if good.all() else frame.filter(good)
+            good = good & ~bad
+    return good
+
+
+def _names(frame: pl.DataFrame, good: NDArray[np.bool_], problems: Problems) -> NDArray[np.bool_]:
+    """Which of the ``good`` rows have names of the right form, or none."""
+    for name, form in FORMS.items():
+        if not (frame[name] != "").any():
+            continue
+        bad = good & ~frame[name].str.contains(f"^(?:{form.pattern.pattern})?$").to_numpy()
+        if bad.any():
+            problems.add_rows(frame.filter(bad), "value", f"{name}: {form.words}")
+            good = good & ~bad
+    return good
 
 
 _REASONS: Final = {

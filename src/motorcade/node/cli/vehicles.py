@@ -11,6 +11,7 @@ import msgspec
 import typer
 
 from motorcade.errors import Invalid
+from motorcade.node.cli import vehicle_names
 from motorcade.node.cli.options import (
     ConfigOption,
     DataOption,
@@ -35,6 +36,7 @@ vehicle_app = typer.Typer(no_args_is_help=True, help="Vehicles.")
 def register(app: typer.Typer) -> None:
     """Add this module's group."""
     app.add_typer(vehicle_app, name="vehicle")
+    vehicle_names.register(vehicle_app)
 
 
 @vehicle_app.command("import")
@@ -105,6 +107,9 @@ def vehicle_add(
     plate: Annotated[str, typer.Option(help="Its number plate.")] = "",
     iccid: Annotated[str, typer.Option(help="The ICCID of its SIM card.")] = "",
     label: Annotated[list[str] | None, typer.Option(help="A label; repeatable.")] = None,
+    phone: Annotated[str, typer.Option(help="The number of its JT/T 808 terminal.")] = "",
+    imei: Annotated[str, typer.Option(help="The IMEI of its satellite modem.")] = "",
+    device: Annotated[str, typer.Option(help="Its name in compact datagrams.")] = "",
     config: ConfigOption = None,
     data: DataOption = None,
     assignments: SetOption = None,
@@ -113,7 +118,16 @@ def vehicle_add(
     """Register one vehicle."""
     from motorcade.fleet.rows import NewVehicle
 
-    new = NewVehicle(vin=vin, model=model, plate=plate, iccid=iccid, labels=tuple(label or ()))
+    new = NewVehicle(
+        vin=vin,
+        model=model,
+        plate=plate,
+        iccid=iccid,
+        labels=tuple(label or ()),
+        phone=phone,
+        imei=imei,
+        device=device,
+    )
 
     async def work(fleet: Fleet) -> ImportReport:
         return await fleet.add_vehicles((await fleet.tenant_named(tenant)).number, [new])

@@ -219,6 +219,9 @@ _SCHEMA = {
         "plate": {"type": "string", "maxLength": 16, "default": ""},
         "iccid": {"type": "string", "maxLength": 20, "default": ""},
         "labels": {"type": "array", "items": {"type": "string"}, "default": []},
+        "phone": {"type": "string", "default": "", "description": "Of its JT/T 808 terminal."},
+        "imei": {"type": "string", "default": "", "description": "Of its satellite modem."},
+        "device": {"type": "string", "default": "", "description": "In compact datagrams."},
     },
 }
 
