@@ -125,7 +125,8 @@ class _Registry:
 
 async def _serve(url_file: str, directory: str) -> None:
     log = await Log.connect(LogConfig(url_file=url_file, directory=directory))
-    config = Config(gbt32960=ListenerConfig(listen="127.0.0.1:0"))
+    off = ListenerConfig()
+    config = Config(gbt32960=ListenerConfig(listen="127.0.0.1:0"), jt808=off, mqtt=off)
     gateway = Gateway(config, log, _Registry())
     await gateway.start()
     gc.collect()

@@ -329,6 +329,15 @@ COMMAND_ATTEMPTS_KEPT: Final = 20
 COMMAND_NOTES_KEPT: Final = 8
 """Answers kept that came after a command's end. At the bound: further ones are dropped."""
 
+# ── sessions ─────────────────────────────────────────────────────────────────────────────────────
+SESSIONS_GATEWAYS_MAX: Final = 4_096
+"""Names of gateway processes one partition remembers the newest start of, to refuse words of older
+ones. At the bound: of those without links the one that started first is forgotten."""
+
+SESSIONS_CHANGES_MAX: Final = 4_096
+"""Events of one partition taken together: some 50 ms of the worker's time and a megabyte of rows.
+At the bound: the further ones are another transaction."""
+
 # ── JT/T 808 ─────────────────────────────────────────────────────────────────────────────────────
 JT808_FRAME_BYTES_MAX: Final = 2_100
 """Bytes of one frame on the wire: 1,023 of body, a header of 21 and a checksum, every one of them

@@ -16,6 +16,8 @@ from motorcade.gateway.gateway import Gateway
 from motorcade.log.config import Config as LogConfig
 from motorcade.log.log import Log
 
+OFF = ListenerConfig()
+
 
 @dataclass(frozen=True)
 class Known:
@@ -47,7 +49,9 @@ async def main(url_file: str, directory: str, listen: str) -> None:
         url_file=url_file, directory=directory, bytes_max=1 << 30, disk_reserve_bytes=0
     )
     log = await Log.connect(config)
-    gateway = Gateway(Config(gbt32960=ListenerConfig(listen=listen)), log, Registry())
+    gateway = Gateway(
+        Config(gbt32960=ListenerConfig(listen=listen), jt808=OFF, mqtt=OFF), log, Registry()
+    )
     await gateway.start()
     sys.stdout.write(f"{gateway.addresses['gbt32960'][0][1]}\n")
     sys.stdout.flush()

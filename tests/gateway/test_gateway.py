@@ -184,4 +184,4 @@ async def test_the_log_away_and_back_under_load(world: World) -> None:
 
 def test_the_configuration_names_every_protocols_listener() -> None:
     config = Config(protocols={"other": ListenerConfig(listen="127.0.0.1:1")})
-    assert list(config.listeners()) == ["gbt32960", "other"]
+    assert list(config.listeners()) == ["gbt32960", "jt808", "mqtt", "other"]

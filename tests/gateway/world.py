@@ -10,17 +10,20 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
+from hashlib import sha256
 from operator import xor
 from typing import Any
 
 from engines_nats import Nats
-from motorcade.errors import DependencyError
+from motorcade.errors import Conflict, DependencyError
 from motorcade.gateway.config import Config, ListenerConfig
 from motorcade.gateway.gateway import Gateway
 from motorcade.log.log import Log
 
 __all__ = [
+    "OFF",
     "Car",
+    "Identified",
     "Known",
     "Table",
     "World",
@@ -31,6 +34,9 @@ __all__ = [
     "platform_login",
     "report",
 ]
+
+OFF = ListenerConfig()
+"""Doors that stay shut: tests open those they need, at free ports."""
 
 TIME = bytes([25, 6, 15, 10, 0, 0])
 _SECONDS = itertools.count()
@@ -46,11 +52,23 @@ class Known:
     vin: str
 
 
+@dataclass(frozen=True)
+class Identified:
+    """A vehicle with what its logins are checked by."""
+
+    vehicle: int
+    tenant: int
+    vin: str
+    secrets: tuple[bytes, ...] = ()
+    key: bytes = b""
+
+
 @dataclass
 class Table:
     """A registry in memory; ``away`` makes it not answer."""
 
     known: dict[str, Known] = field(default_factory=dict)
+    named: dict[tuple[str, str], Identified] = field(default_factory=dict)
     settings: dict[int, Any] = field(default_factory=dict)
     stamp: int = 1
     away: bool = False
@@ -67,6 +85,29 @@ class Table:
         if self.away:
             raise DependencyError("the registry is away")
         return {vin: self.known[vin] for vin in vins if vin in self.known}
+
+    async def identify(
+        self, kind: str, values: Sequence[str], *, register: bool = True
+    ) -> Mapping[str, Identified]:
+        self.asked.append(list(values))
+        if self.away:
+            raise DependencyError("the registry is away")
+        return {value: self.named[kind, value] for value in values if (kind, value) in self.named}
+
+    def name(self, kind: str, value: str, vin: str, *secrets: str, key: bytes = b"") -> None:
+        """Give a vehicle a name of a kind, the secrets it may log in with, and its key."""
+        known = self.known[vin]
+        digests = tuple(sha256(secret.encode()).digest() for secret in secrets)
+        self.named[kind, value] = Identified(known.vehicle, known.tenant, vin, digests, key)
+
+    async def bind(self, kind: str, value: str, vehicle: int) -> None:
+        if (kind, value) in self.named:
+            raise Conflict("another vehicle has this name")
+        (vin,) = [vin for vin, known in self.known.items() if known.vehicle == vehicle]
+        self.name(kind, value, vin, f"code-{vehicle}")
+
+    async def auth_code(self, vehicle: int) -> str:
+        return f"code-{vehicle}"
 
     async def platform_login(self, user: str, password: str) -> int | None:
         return {"one": 1, "two": 2}.get(user) if password == "secret" else None
@@ -176,7 +217,8 @@ class World:
     async def gateway(self, log: Any = None, **changes: Any) -> Gateway:
         """One more gateway; ``rules`` are the listener's, the others the gateway's settings."""
         rules = {"listen": "127.0.0.1:0", **changes.pop("rules", {})}
-        config = Config(gbt32960=ListenerConfig(**rules), **changes)
+        doors = {"jt808": OFF, "mqtt": OFF, **changes}
+        config = Config(gbt32960=ListenerConfig(**rules), **doors)
         gateway = Gateway(config, log or self.log, self.table)
         await gateway.start()
         self._gateways.append(gateway)

@@ -8,11 +8,32 @@ import msgspec
 
 from motorcade import limits
 
-__all__ = ["Acknowledge", "Config", "ListenerConfig"]
+__all__ = [
+    "BEARERS",
+    "Acknowledge",
+    "Bearer",
+    "Config",
+    "Credentials",
+    "ListenerConfig",
+    "bearer_code",
+]
+
+BEARERS = ("unknown", "lte", "nr", "cv2x", "satellite", "wifi", "wired")
+"""What carries a link: 4G, 5G, the direct radio of a roadside unit, a satellite, …"""
+
+Bearer = Literal["unknown", "lte", "nr", "cv2x", "satellite", "wifi", "wired"]
+
+Credentials = Literal["required", "optional"]
+"""Whether a login must bring one of the vehicle's credentials, where its protocol can."""
 
 Acknowledge = Literal["always", "standard"]
 """Whether a correct report on a terminal link is answered: ``always``, or as the standard has
 it: not."""
+
+
+def bearer_code(word: str) -> int:
+    """Place of a bearer in ``BEARERS``; what nobody knows is ``unknown``."""
+    return BEARERS.index(word) if word in BEARERS else 0
 
 
 class ListenerConfig(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
@@ -21,6 +42,8 @@ class ListenerConfig(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_f
 
     listen: str = ""
     """``host:port`` for plain TCP; port 0 takes a free one; empty listens nowhere."""
+    udp_listen: str = ""
+    """``host:port`` for UDP, where the protocol allows datagrams; empty for none."""
     tls_listen: str = ""
     """``host:port`` for TLS; empty for none."""
     tls_certificate: str = ""
@@ -29,6 +52,18 @@ class ListenerConfig(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_f
     """PEM file with the certificate's private key."""
     tls_client_ca: str = ""
     """PEM file with authorities; where set, peers must show a certificate signed by one of them."""
+    bearer: Bearer = "unknown"
+    """What carries the links of these doors, where a login does not say: a carrier gives each
+    access network's gateway a door of its own."""
+    credentials: Credentials = "required"
+    """Protocols whose logins bring a secret (MQTT a password, JT/T 808 its authentication code):
+    whether it must be one of the vehicle's. ``optional`` lets in who brings none, never who brings
+    a wrong one; for closed networks that vouch for their vehicles themselves. A client certificate
+    that names the vehicle counts as well."""
+    bind_on_registration: bool = False
+    """JT/T 808: whether a terminal with an unknown phone number may register itself for the vehicle
+    whose VIN its registration names. A registration proves nothing: only on a network that lets in
+    nobody but the operator's SIMs."""
     acknowledge_reports: Acknowledge = "always"
     """Terminal links: answer every stored report (an answer lets a terminal free its store), or
     only wrong ones, as the standard has it. A tenant's own setting wins. Platform links are
@@ -38,6 +73,9 @@ class ListenerConfig(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_f
     idle_timeout_s: float = 300.0
     """A connection without one whole frame for so long is closed: longer than a terminal's longest
     heartbeat (240 s), and ten times a report's longest period (30 s)."""
+    relay_idle_s: float = 86_400.0
+    """Protocols without logins (satellite): a vehicle that was not heard for so long has no link
+    any more."""
     frame_timeout_s: float = 15.0
     """A frame begun must be whole by then. Later ones that stand behind it are read then (its
     length may be what broke); a peer that sent nothing more is closed."""
@@ -48,6 +86,15 @@ class Config(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
 
     gbt32960: ListenerConfig = ListenerConfig(listen="0.0.0.0:32960")
     """GB/T 32960.3, both editions."""
+    jt808: ListenerConfig = ListenerConfig(listen="0.0.0.0:10808", udp_listen="0.0.0.0:10808")
+    """JT/T 808, all three editions."""
+    mqtt: ListenerConfig = ListenerConfig(listen="0.0.0.0:1883")
+    """MQTT 3.1.1 and 5.0; ``tls_listen`` is 8883 by custom."""
+    iridium: ListenerConfig = ListenerConfig()
+    """Iridium Short Burst Data by DirectIP (port 10800 by custom). Whoever reaches this door is
+    believed: let only Iridium's gateway reach it."""
+    compact: ListenerConfig = ListenerConfig()
+    """Signed compact datagrams (3GPP NTN and other thin bearers): ``udp_listen``."""
     protocols: dict[str, ListenerConfig] = {}
     """Further protocols by module name; without ``listen`` they take every address at their own
     port."""
@@ -87,4 +134,13 @@ class Config(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
 
     def listeners(self) -> dict[str, ListenerConfig]:
         """Every protocol's listeners by protocol name."""
-        return {"gbt32960": self.gbt32960, **self.protocols}
+        own = {name: getattr(self, name) for name in NAMED}
+        return {name: rules for name, rules in own.items() if _is_open(rules)} | self.protocols
+
+
+NAMED = ("gbt32960", "jt808", "mqtt", "iridium", "compact")
+"""Protocols with a table of their own; further ones are in ``protocols``."""
+
+
+def _is_open(rules: ListenerConfig) -> bool:
+    return bool(rules.listen or rules.tls_listen or rules.udp_listen)

@@ -9,8 +9,7 @@ until then.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,24 +18,28 @@ from numpy.typing import NDArray
 
 from motorcade.errors import MotorcadeError
 from motorcade.gateway.config import ListenerConfig
-from motorcade.gateway.directory import vin_text
-from motorcade.gateway.logins import Logins, frames_from
+from motorcade.gateway.directory import Known, vin_text
+from motorcade.gateway.logins import Logins
+from motorcade.gateway.outcome import Outcome
 from motorcade.gateway.peers import NOBODY, PLATFORM, WAITING, Peer, PeerTable
 from motorcade.gateway.shared import Shared
+from motorcade.gateway.stateful import Stateful
+from motorcade.gateway.traits import Traits
 from motorcade.limits import GATEWAY_LOGINS_PER_ROUND_MAX
-from motorcade.protocols.frames import Frames, Reject
+from motorcade.protocols.frames import Frames, Reject, frames_from
 
 if TYPE_CHECKING:
     from motorcade.gateway.listener import Listener
     from motorcade.gateway.ticks import Tick
 
-__all__ = ["Conversation", "Outcome"]
+__all__ = ["Conversation"]
 
 _REASONS: Final = {
     "not_logged_in": "Data came before a login; it was dropped.",
     "vin_mismatch": "The VIN is not the one this link logged in with.",
     "unknown_vin": "The VIN is not registered.",
     "other_tenant": "The VIN is registered to another tenant than this link's.",
+    "signature": "The frame is not signed with the vehicle's key.",
 }
 
 _ANSWERED: Final = frozenset({"Heartbeat", "TimeSync", "KeyExchanged"})
@@ -50,41 +53,33 @@ _ROWS: Final = frozenset({"LoginRequested", "LoggedOut"})
 changes."""
 
 
-@dataclass(slots=True)
-class Outcome:
-    """``taken`` bool (n): rows that go on to the log; ``flag`` uint8 (n): answers owed at once;
-    ``leaving``: peers whose session ends with this tick; ``replies``: answers that are no echo,
-    with their rows; ``ends``: by peer index, the row from which its frames are kept for later."""
-
-    taken: NDArray[np.bool_]
-    flag: NDArray[np.uint8]
-    leaving: list[Peer] = field(default_factory=list)
-    replies: list[tuple[Peer, bytes, int]] = field(default_factory=list)
-    ends: dict[int, int] = field(default_factory=dict)
-
-
 class Conversation:
     """The conversations of one listener's peers."""
 
     def __init__(self, protocol: ModuleType, shared: Shared, listener: Listener) -> None:
         self._protocol = protocol
         self._shared = shared
-        self._listener = listener
-        self._table: PeerTable = listener.table
+        self.listener = listener
+        self.table: PeerTable = listener.table
         self.rules: ListenerConfig = listener.rules
+        self.traits: Traits = listener.traits
+        self.stateful = Stateful(protocol, self) if self.traits.is_stateful else None
+        # Names of different kinds may look alike; VINs stand as they are.
+        kind = self.traits.identity
+        self._prefix = b"" if kind == "vin" else kind.encode() + b":"
         self.logins = Logins(protocol, shared, listener)
         self._seeking: dict[bytes, list[Peer]] = {}
         self._seeker: asyncio.Task[None] | None = None
 
     def ticked(self) -> None:
         """A tick is finished: there may be room for another."""
-        self._listener.arm()
+        self.listener.arm()
 
     def sort(self, frames: Frames, peers: list[Peer], now_us: int) -> Outcome:
         """Look at what is no report. Later frames of a peer whose role changes are kept for
         another tick."""
         taken: NDArray[np.bool_] = self._protocol.is_record(frames)
-        outcome = Outcome(taken, np.zeros(len(frames), np.uint8))
+        outcome = Outcome.of(len(frames), taken)
         rows = np.flatnonzero(~taken)
         if not len(rows):
             return outcome
@@ -114,7 +109,7 @@ class Conversation:
         found: set[int] = set()
         for row, index in zip(knocking.tolist(), frames.peer[knocking].tolist(), strict=True):
             peer = peers[index]
-            if self._table.role[peer.slot] == NOBODY:
+            if self.table.role[peer.slot] == NOBODY:
                 found.add(index)
                 self.logins.request(peer, frames.bytes_of(row))
                 if row + 1 < len(frames) and frames.peer[row + 1] == index:
@@ -123,8 +118,8 @@ class Conversation:
 
     def _hear(self, row: int, frames: Frames, peer: Peer, outcome: Outcome, now_us: int) -> bool:
         """One frame that is no report; true where the peer's role changes with it."""
-        role = int(self._table.role[peer.slot])
-        settings = self._shared.settings.by_tenant.get(int(self._table.tenant[peer.slot]))
+        role = int(self.table.role[peer.slot])
+        settings = self._shared.settings.by_tenant.get(int(self.table.tenant[peer.slot]))
         # Made for one frame: what a conversation has to keep stands in the peer table, so that
         # an idle session holds no session object.
         session = self._protocol.Session()
@@ -135,6 +130,10 @@ class Conversation:
             outcome.flag[row] = 1
         elif name == "ActivationRequested":
             outcome.replies.append((peer, event.reply(1, now_us), row))
+        elif name == "Answered":
+            answer = getattr(event, "answer", None)
+            if answer is not None and role != NOBODY:
+                outcome.answered.append((peer, answer, b""))
         elif name == "Refused" and role == NOBODY and self._is_sealed_login(event):
             # Whose key opens it is known once the registry has said whose vehicle it is.
             self.logins.request(peer, event.frame)
@@ -168,7 +167,7 @@ class Conversation:
     def _refused(self, row: int, event: Any, peer: Peer, outcome: Outcome) -> None:
         """Annex B has a wrong login ignored: who is not logged in gets no answer to what is
         wrong."""
-        if self._table.role[peer.slot] != NOBODY:
+        if self.table.role[peer.slot] != NOBODY:
             outcome.flag[row] = event.owed
         self._shared.metrics.rejects[event.code] += 1
         self._quarantine(event.code, event.reason, event.frame, peer, event.vin)
@@ -188,9 +187,9 @@ class Conversation:
         last = end or int(np.searchsorted(frames.peer, index, side="right"))
         kept = b"".join(map(frames.bytes_of, range(row + 1, last)))
         taken[row + 1 : last] = False
-        self._table.keep(peer, kept)
+        self.table.keep(peer, kept)
         if not peer.state & WAITING and peer.data:
-            self._listener.requeue(peer)
+            self.listener.requeue(peer)
 
     def look_up(
         self,
@@ -210,6 +209,8 @@ class Conversation:
         waiting: set[int] = set()
         taken = outcome.taken
         names = identity[rows].tolist()
+        names = [self._prefix + name for name in names]
+        keys: dict[int, bytes] = {}
         for row, name in zip(rows.tolist(), names, strict=True):
             index = int(tick.frames.peer[row])
             if index in waiting:
@@ -234,13 +235,22 @@ class Conversation:
                 self._seek(peer, ahead)
             elif known.vehicle == 0:
                 refused.setdefault("unknown_vin", []).append(row)
+            elif self.traits.is_relay:
+                tick.frames.vehicle[row] = known.vehicle
+                tick.frames.tenant[row] = known.tenant
+                keys[row] = known.key
             elif known.tenant != tick.frames.tenant[row]:
                 refused.setdefault("other_tenant", []).append(row)
             else:
                 tick.frames.vehicle[row] = known.vehicle
+        if keys and self.traits.is_signed:
+            some = np.fromiter(keys, np.int64, len(keys))
+            good = self._protocol.verify(tick.frames.take(some), list(keys.values()))
+            refused["signature"] = some[~good].tolist()
         for code, places in refused.items():
-            taken[places] = False
-            self.refuse(tick, np.array(places), code)
+            if places:
+                taken[places] = False
+                self.refuse(tick, np.array(places), code)
 
     def refuse(self, tick: Tick, rows: NDArray[np.int64], code: str) -> None:
         """Rows that are not stored for a reason of ours; answered by the standard, unless not
@@ -249,7 +259,7 @@ class Conversation:
         self._shared.metrics.rejects[code] += len(rows)
         frames = tick.frames.take(rows)
         rejects = [Reject(code, reason, b"", place) for place in range(len(rows))]
-        if code != "not_logged_in":
+        if code not in ("not_logged_in", "signature"):
             tick.flag[rows] = self._protocol.flags_for(frames, rejects)
         room = self._shared.quarantine.room()
         for row in rows[:room].tolist():
@@ -284,8 +294,13 @@ class Conversation:
         for reject in rejects:
             self._shared.metrics.rejects[reject.code] += 1
             peer = peers[reject.peer]
-            vin = vin_text(bytes(self._table.identity[peer.slot]))
+            vin = vin_text(bytes(self.table.identity[peer.slot]))
             self._quarantine(reject.code, reject.reason, reject.data, peer, vin)
+
+    def fatal(self, rejects: Sequence[Reject], peers: Sequence[Peer]) -> list[tuple[Peer, str]]:
+        """The peers whose bytes cannot be read on, and why."""
+        codes = self.traits.fatal
+        return [(peers[one.peer], one.code) for one in rejects if one.code in codes]
 
     def _keep_row(self, tick: Tick, row: int, code: str, reason: str) -> None:
         """Keep one frame of a tick for people to see."""
@@ -295,7 +310,7 @@ class Conversation:
 
     def _quarantine(self, code: str, reason: str, data: bytes, peer: Peer, vin: str) -> None:
         self._shared.quarantine.add(
-            tenant=int(self._table.tenant[peer.slot]),
+            tenant=int(self.table.tenant[peer.slot]),
             vin=vin,
             protocol=self._protocol.NAME,
             peer=peer,
@@ -303,6 +318,25 @@ class Conversation:
             reason=reason,
             data=data,
         )
+
+    async def _known(self, names: Sequence[bytes]) -> Mapping[str, Known]:
+        """The registry's answer, by what the cache calls the vehicles."""
+        directory, kind = self._shared.directory, self.traits.identity
+        if not self._prefix:
+            return await directory.resolve(list(map(vin_text, names)))
+        values = [vin_text(name.removeprefix(self._prefix)) for name in names]
+        found = await directory.identify(kind, values)
+        return {f"{kind}:{value}": known for value, known in found.items()}
+
+    def settings_of(self, peer: Peer) -> Any:
+        """What the tenant of a peer decided; None before its login."""
+        return self._shared.settings.by_tenant.get(int(self.table.tenant[peer.slot]))
+
+    def strange(self, frame: bytes, peer: Peer, code: str, reason: str = "") -> None:
+        """Count a single frame that is not used and keep it for people to see."""
+        self._shared.metrics.rejects[code] += 1
+        vin = vin_text(bytes(self.table.identity[peer.slot]))
+        self._quarantine(code, reason or _REASONS.get(code, code), frame, peer, vin)
 
     def _seek(self, peer: Peer, identities: set[bytes]) -> None:
         for identity in identities:
@@ -318,17 +352,16 @@ class Conversation:
                 wanted = list(self._seeking)[:GATEWAY_LOGINS_PER_ROUND_MAX]
                 askers = {identity: self._seeking.pop(identity) for identity in wanted}
                 peers = {peer for some in askers.values() for peer in some}
-                vins = list(map(vin_text, wanted))
                 try:
-                    known = await shared.directory.resolve(vins)
+                    known = await self._known(wanted)
                 except MotorcadeError as error:
                     shared.metrics.unstored[error.code] += len(wanted)
                     strangers = shared.vehicles.renew(wanted, shared.clock.monotonic_s())
                     for peer in {peer for name in strangers for peer in askers[name]}:
-                        self._listener.forget_kept(peer)
+                        self.listener.forget_kept(peer)
                 else:
                     shared.vehicles.learn(wanted, known, shared.clock.monotonic_s())
                 for peer in peers:
-                    self._listener.release(peer)
+                    self.listener.release(peer)
         finally:
             self._seeker = None

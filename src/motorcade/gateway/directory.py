@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
-__all__ = ["Directory", "Known", "Remembered", "VehicleCache", "vin_text"]
+__all__ = ["Directory", "Identified", "Known", "Remembered", "VehicleCache", "vin_text"]
 
 _UNKNOWN_S = 2.0
 """How long an unregistered VIN is believed unknown: a vehicle added by API is let in soon after."""
@@ -28,6 +28,21 @@ class Known(Protocol):
     def tenant(self) -> int: ...
 
 
+class Identified(Known, Protocol):
+    """A registered vehicle with what its logins and its signatures are checked by."""
+
+    @property
+    def vin(self) -> str: ...
+
+    @property
+    def secrets(self) -> Sequence[bytes]:
+        """SHA-256 of every secret accepted now."""
+
+    @property
+    def key(self) -> bytes:
+        """Its pre-shared key; empty for none."""
+
+
 class Directory(Protocol):
     """Who is who, for the platform as a whole. Every method raises ``DependencyError`` where the
     registry does not answer."""
@@ -35,6 +50,18 @@ class Directory(Protocol):
     async def resolve(self, vins: Sequence[str], *, register: bool = True) -> Mapping[str, Known]:
         """The vehicles of the VINs that are registered, or were by this call as a tenant claims
         their prefix; the others are left out. One query for all."""
+
+    async def identify(
+        self, kind: str, values: Sequence[str], *, register: bool = True
+    ) -> Mapping[str, Identified]:
+        """The vehicles behind names of a kind (``vin``, ``phone``, ``imei``, ``device``); names
+        nobody has are left out. One query for all."""
+
+    async def bind(self, kind: str, value: str, vehicle: int) -> None:
+        """Give a vehicle a further name. Raises ``Conflict`` where another has it."""
+
+    async def auth_code(self, vehicle: int) -> str:
+        """The code a JT/T 808 terminal is given when it registers, and logs in with."""
 
     async def platform_login(self, user: str, password: str) -> int | None:
         """The tenant whose platform account this is, or None."""
@@ -54,6 +81,7 @@ class Remembered(NamedTuple):
     vehicle: int
     tenant: int
     until_s: float
+    key: bytes = b""
 
 
 class VehicleCache:
@@ -90,7 +118,8 @@ class VehicleCache:
                 self._put(identity, Remembered(0, 0, now_s + _UNKNOWN_S))
             else:
                 until_s = now_s + self._ttl_s
-                self._put(identity, Remembered(vehicle.vehicle, vehicle.tenant, until_s))
+                key = getattr(vehicle, "key", b"")
+                self._put(identity, Remembered(vehicle.vehicle, vehicle.tenant, until_s, key))
 
     def renew(self, identities: Iterable[bytes], now_s: float) -> list[bytes]:
         """The registry does not answer: believe what it last said of these a little longer.

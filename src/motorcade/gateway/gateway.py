@@ -23,14 +23,17 @@ from motorcade import protocols
 from motorcade.clock import Clock, SystemClock
 from motorcade.errors import MotorcadeError
 from motorcade.gateway.budget import Budget
-from motorcade.gateway.config import Config, ListenerConfig
+from motorcade.gateway.config import BEARERS, Config, ListenerConfig
 from motorcade.gateway.directory import Directory, VehicleCache
+from motorcade.gateway.downlink import Downlinks
+from motorcade.gateway.links import LOST_SUBJECT, Links
 from motorcade.gateway.listener import Listener
 from motorcade.gateway.metrics import Metrics
 from motorcade.gateway.peers import Peer
 from motorcade.gateway.quarantine import Quarantine
 from motorcade.gateway.shared import Closable, Log, Settings, Shared
 from motorcade.limits import GATEWAY_SPARE_DESCRIPTORS
+from motorcade.log.downlink import down_subject
 
 __all__ = ["Gateway", "LOGIN_SUBJECT"]
 
@@ -48,6 +51,10 @@ class _Hint(msgspec.Struct, array_like=True):
     gateway: str
     at_us: int
     vehicles: list[int]
+    protocol: str = ""
+    """Which listener's links; empty for every one's, as gateways before 0.2 say it."""
+    bearer: str = ""
+    """Over what; empty for any."""
 
 
 class Gateway:
@@ -70,10 +77,14 @@ class Gateway:
         self._listeners: list[Listener] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._hints: set[asyncio.Task[None]] = set()
-        self._subscription: Closable | None = None
+        self._open: list[Closable] = []
         self.addresses: dict[str, list[tuple[str, int]]] = {}
         self.metrics = Metrics(self.name)
         clock = clock or SystemClock()
+        self.links = Links(self.name, log, clock, self.metrics)
+        self.links.named = lambda: chain.from_iterable(
+            listener.linked.links() for listener in self._listeners
+        )
         self._shared = Shared(
             name=self.name,
             config=config,
@@ -87,6 +98,7 @@ class Gateway:
             ),
             settings=Settings(),
             vehicles=VehicleCache(config.vehicles_cached_max, config.vehicle_cache_s),
+            links=self.links,
             hint=self._tell,
         )
 
@@ -97,7 +109,13 @@ class Gateway:
         registry or log do not answer.
         """
         await self._refresh()
-        self._subscription = await self._shared.log.subscribe(LOGIN_SUBJECT, self._told)
+        log = self._shared.log
+        self._open.append(await log.subscribe(LOGIN_SUBJECT, self._told))
+        self._open.append(await log.subscribe(LOST_SUBJECT, self.links.told_lost))
+        downlinks = Downlinks(self.links, lambda: self._listeners)
+        subject = down_subject(self.links.incarnation)
+        self._open.append(await log.serve(subject, downlinks.answer))
+        self.links.began()
         slots = connections_max(self.config.connections_max)
         for name, rules in self.config.listeners().items():
             protocol = self._find(name)
@@ -126,9 +144,12 @@ class Gateway:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
         await self._shared.quarantine.flush()
-        if self._subscription is not None:
+        for listener in self._listeners:
+            await listener.linked.settled()
+        await self.links.flush(self.config.drain_timeout_s)
+        for one in self._open:
             with contextlib.suppress(MotorcadeError):
-                await self._subscription.close()
+                await one.close()
 
     def metrics_text(self) -> str:
         """This process's metrics in Prometheus' text format."""
@@ -155,6 +176,10 @@ class Gateway:
                 "sessions": ("Peers logged in", lambda: self.sessions),
                 "pending_bytes": ("Received and not yet stored", lambda: budget.pending),
                 "unread": ("Whether sockets are left unread", lambda: float(budget.full)),
+                "events_waiting": (
+                    "Events of links not yet in the log",
+                    lambda: self.links.waiting,
+                ),
                 "kept_bytes": (
                     "Unfinished frames and bytes behind pending logins",
                     lambda: sum(listener.table.kept_bytes for listener in self._listeners),
@@ -177,6 +202,7 @@ class Gateway:
     async def _sweep(self) -> None:
         for listener in self._listeners:
             listener.sweep()
+        await self.links.say_alive()
         await self._shared.quarantine.flush()
 
     async def _refresh(self) -> None:
@@ -186,10 +212,10 @@ class Gateway:
         if stamp != settings.stamp:
             settings.take(stamp, await directory.gateway_settings())
 
-    def _tell(self, vehicles: Sequence[int], at_us: int) -> None:
+    def _tell(self, protocol: str, bearer: str, vehicles: Sequence[int], at_us: int) -> None:
         """Name new logins to the other gateways; a lost hint leaves an old link to its idle
         timeout."""
-        payload = msgspec.msgpack.encode(_Hint(self.name, at_us, list(vehicles)))
+        payload = msgspec.msgpack.encode(_Hint(self.name, at_us, list(vehicles), protocol, bearer))
         task = asyncio.get_running_loop().create_task(self._publish(payload))
         self._hints.add(task)
         task.add_done_callback(self._hints.discard)
@@ -207,11 +233,14 @@ class Gateway:
         if hint.gateway == self.name:
             return
         for listener in self._listeners:
+            if hint.protocol not in ("", listener.name):
+                continue
             table = listener.table
             for slot in table.links_of(hint.vehicles):
                 peer = table.peer[slot]
                 older = (int(table.login_us[slot]), self.name) < (hint.at_us, hint.gateway)
-                if peer is not None and older:
+                same = hint.bearer in ("", BEARERS[int(table.bearer[slot])])
+                if peer is not None and older and same:
                     listener.close(peer, "replaced")
 
 
@@ -231,6 +260,6 @@ def connections_max(wanted: int) -> int:
 
 def _at_home(rules: ListenerConfig, protocol: ModuleType) -> ListenerConfig:
     """The rules with the protocol's own port where none is named."""
-    if rules.listen or rules.tls_listen:
+    if rules.listen or rules.tls_listen or rules.udp_listen:
         return rules
     return msgspec.structs.replace(rules, listen=f"0.0.0.0:{protocol.DEFAULT_PORT}")

@@ -20,12 +20,23 @@ from numpy.typing import NDArray
 
 from motorcade.errors import Invalid
 from motorcade.gateway.budget import Budget
-from motorcade.gateway.config import ListenerConfig
+from motorcade.gateway.config import ListenerConfig, bearer_code
 from motorcade.gateway.conversation import Conversation
-from motorcade.gateway.peers import CHOKED, NOBODY, QUEUED, WAITING, Peer, PeerTable
-from motorcade.gateway.shared import Shared
+from motorcade.gateway.datagrams import DatagramDoor
+from motorcade.gateway.linked import Linked
+from motorcade.gateway.peers import (
+    CHOKED,
+    NOBODY,
+    QUEUED,
+    RELAY,
+    WAITING,
+    Peer,
+    PeerTable,
+)
+from motorcade.gateway.shared import Ground, Shared
 from motorcade.gateway.stalled import give_up
 from motorcade.gateway.ticks import Ticks
+from motorcade.gateway.traits import Traits
 
 __all__ = ["Listener", "parse_address"]
 
@@ -38,6 +49,9 @@ cost a core."""
 
 _LONG_TAIL_S = 0.5
 
+_UDP = 4 << 20
+"""Receive buffer of a datagram socket: it is everybody's, and what finds no room is lost."""
+
 
 class Listener:
     """One protocol's doors. ``inbox`` holds the peers whose bytes the next tick takes."""
@@ -49,17 +63,23 @@ class Listener:
         self.protocol = protocol
         self.rules = rules
         self.shared = shared
+        self.traits = Traits.of(protocol)
         self.budget: Budget = shared.budget
         self.table = PeerTable(slots)
         self.inbox: list[Peer] = []
         self.armed = False
+        self.bearer = bearer_code(_bearer(rules, self.traits))
+        self.ground: Ground | None = None
+        """Where commands for satellite modems go; set by whoever has such a gateway."""
+        self.linked = Linked(self)
         self.conversation = Conversation(protocol, shared, self)
         self.ticks = Ticks(protocol, shared, self.table, self.conversation)
         self._linger_s = shared.config.linger_ms / 1000.0
         self._arrived_s = 0.0
         self._slow: set[Peer] = set()
         self._hurried: set[Peer] = set()
-        self._servers: list[asyncio.Server] = []
+        self._servers: list[asyncio.Server | DatagramDoor] = []
+        self._timed: set[Peer] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
         self.stopping = False
@@ -77,26 +97,21 @@ class Listener:
             server = await self._serve(address, context)
             self._servers.append(server)
             bound.append(server.sockets[0].getsockname()[:2])
+        if self.rules.udp_listen:
+            bound.append(await self._serve_datagrams(self.rules.udp_listen))
         return bound
 
+    async def _serve_datagrams(self, address: str) -> tuple[str, int]:
+        if not self.traits.is_datagram:
+            raise Invalid(f"{self.name} cannot be served over UDP (udp_listen)")
+        sock = _bound(address, socket.SOCK_DGRAM, self.shared.config.receive_buffer_bytes and _UDP)
+        sock.setblocking(False)
+        _, door = await self._loop.create_datagram_endpoint(lambda: DatagramDoor(self), sock=sock)
+        self._servers.append(door)
+        return door.address
+
     async def _serve(self, address: str, context: ssl.SSLContext | None) -> asyncio.Server:
-        host, port = parse_address(address)
-        try:
-            info = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-            sock = socket.socket(info[0][0], socket.SOCK_STREAM)
-            try:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                # Several gateway processes share a port; the kernel spreads the connections.
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-                if self.shared.config.receive_buffer_bytes:
-                    size = self.shared.config.receive_buffer_bytes
-                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
-                sock.bind(info[0][4])
-            except BaseException:
-                sock.close()
-                raise
-        except OSError as error:
-            raise Invalid(f"cannot listen on {address}: {error}") from error
+        sock = _bound(address, socket.SOCK_STREAM, self.shared.config.receive_buffer_bytes)
         backlog = self.shared.config.backlog
         return await self._loop.create_server(
             lambda: Peer(self), sock=sock, ssl=context, backlog=backlog
@@ -138,30 +153,44 @@ class Listener:
             transport.abort()
             return
         peer.transport = transport
-        table.add(peer, self.shared.clock.monotonic_s())
+        now_s = self.shared.clock.monotonic_s()
+        table.add(peer, now_s)
+        if self.traits.is_stateful:
+            peer.session = self.protocol.Session()
+        elif self.traits.is_relay:
+            table.sign_on(peer.slot, RELAY, 0, self.shared.clock.now_us())
         transport.set_write_buffer_limits(high=self.shared.config.write_buffer_bytes_max)
         self.budget.joined(peer)
 
-    def closed(self, peer: Peer) -> None:
-        """A connection is gone: forget its bytes and its slot."""
+    def closed(self, peer: Peer, reason: str = "lost") -> None:
+        """A connection is gone: forget its bytes and its slot, tell of the end of its link."""
         peer.transport = None
         if peer.slot < 0:
             return
         waiting = len(peer.data) - int(self.table.kept[peer.slot])
         self.table.drop_kept(peer.slot)
+        self.linked.signed_off(peer, reason)
         self.table.remove(peer)
         self._slow.discard(peer)
+        self._timed.discard(peer)
         peer.data = b""
+        peer.session = None
         self.budget.finished(waiting)
 
-    def close(self, peer: Peer, rule: str) -> None:
-        """Close a connection by a rule; safe to call twice."""
+    def close(self, peer: Peer, rule: str, *, flushing: bool = False) -> None:
+        """Close a connection by a rule; safe to call twice. ``flushing``: once what was written
+        is sent. A protocol that can is told why."""
         transport = peer.transport
         if transport is None:
             return
         self.shared.metrics.closed[rule] += 1
-        self.closed(peer)
-        if rule == "stopped":
+        goodbye = b""
+        if peer.session is not None and hasattr(self.protocol, "goodbye"):
+            goodbye = self.protocol.goodbye(peer.session, rule)
+        if goodbye:
+            peer.send(goodbye)
+        self.closed(peer, rule)
+        if rule == "stopped" or flushing or goodbye:
             transport.close()
         else:
             transport.abort()
@@ -244,6 +273,8 @@ class Listener:
             try:
                 self.ticks.run(peers, chunks, self._arrived_s, weight)
                 self._close_garbage(peers)
+                if self.traits.has_timers:
+                    self._time(peers)
             except Exception:
                 # A fault of ours costs these bytes their answer, never the listener its ticks.
                 _log.exception("a tick failed in an unforeseen way")
@@ -281,9 +312,29 @@ class Listener:
         late = table.role[:used] == NOBODY
         late &= now_s - table.opened_s[:used] > rules.login_timeout_s
         self._close_all(late, "login_timeout")
-        self._close_all(now_s - table.heard_s[:used] > rules.idle_timeout_s, "idle_timeout")
+        silence_s = np.minimum(table.idle_s[:used], rules.idle_timeout_s)
+        self._close_all(now_s - table.heard_s[:used] > silence_s, "idle_timeout")
         self._give_up(now_s - table.partial_s[:used] > rules.frame_timeout_s)
         self._shed()
+        self._timers()
+        self.linked.sweep(now_s)
+
+    def _time(self, peers: Iterable[Peer]) -> None:
+        """Note whose session wants to be called later."""
+        now_us = self.shared.clock.now_us()
+        for peer in peers:
+            if peer.session is not None and peer.session.next_timer(now_us) is not None:
+                self._timed.add(peer)
+
+    def _timers(self) -> None:
+        """Call the sessions whose time has come; once a second is often enough."""
+        now_us = self.shared.clock.now_us()
+        for peer in list(self._timed):
+            due = None if peer.session is None else peer.session.next_timer(now_us)
+            if due is None:
+                self._timed.discard(peer)
+            elif due <= now_us:
+                peer.send(peer.session.handle_timer(now_us))
 
     def _give_up(self, rows: NDArray[np.bool_]) -> None:
         """Read on behind unfinished frames; who has sent nothing behind them is closed. What is
@@ -327,6 +378,32 @@ class Listener:
             peer = table.peer[slot]
             if peer is not None and table.kept[slot] > 0:
                 self.close(peer, "partial_bytes")
+
+
+def _bearer(rules: ListenerConfig, traits: Traits) -> str:
+    """What carries links that do not say: the operator's word, else a satellite for relays."""
+    return "satellite" if traits.is_relay and rules.bearer == "unknown" else rules.bearer
+
+
+def _bound(address: str, kind: socket.SocketKind, receive_buffer_bytes: int) -> socket.socket:
+    """A socket at an address that other gateway processes may share. Raises ``Invalid``."""
+    host, port = parse_address(address)
+    try:
+        info = socket.getaddrinfo(host, port, type=kind, flags=socket.AI_PASSIVE)
+        sock = socket.socket(info[0][0], kind)
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            # Several gateway processes share a port; the kernel spreads the connections.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            if receive_buffer_bytes:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
+            sock.bind(info[0][4])
+        except BaseException:
+            sock.close()
+            raise
+    except OSError as error:
+        raise Invalid(f"cannot listen on {address}: {error}") from error
+    return sock
 
 
 def parse_address(text: str) -> tuple[str, int]:

@@ -23,27 +23,31 @@ import structlog
 from numpy.typing import NDArray
 
 from motorcade.errors import MotorcadeError
+from motorcade.gateway.config import BEARERS, bearer_code
 from motorcade.gateway.directory import vin_text
-from motorcade.gateway.peers import PLATFORM, TERMINAL, WAITING, Peer
+from motorcade.gateway.entrance import Entrance
+from motorcade.gateway.peers import PLATFORM, WAITING, Peer
 from motorcade.gateway.shared import Shared
 from motorcade.gateway.store import store
 from motorcade.limits import GATEWAY_LOGIN_FAILURES_MAX, GATEWAY_LOGINS_PER_ROUND_MAX
-from motorcade.protocols.frames import Decoded, Frames, Reject
+from motorcade.protocols.frames import Decoded, Frames, Reject, frames_from
 from motorcade.signals.batch import SignalBatch
 
 if TYPE_CHECKING:
     from motorcade.gateway.listener import Listener
 
-__all__ = ["Logins", "frames_from"]
+__all__ = ["Logins", "Request"]
 
 _log = structlog.get_logger(__name__)
 
 
-class _Request(NamedTuple):
-    """A terminal's login that waits: who sent it, the whole frame."""
+class Request(NamedTuple):
+    """A terminal's login that waits: who sent it, the whole frame, and what its session made of
+    it, where the protocol keeps one."""
 
     peer: Peer
     frame: bytes
+    event: Any = None
 
 
 class Logins:
@@ -54,7 +58,7 @@ class Logins:
         self._protocol = protocol
         self._shared = shared
         self._listener = listener
-        self._waiting: deque[_Request] = deque()
+        self._waiting: deque[Request] = deque()
         self._task: asyncio.Task[None] | None = None
         self._platforms: set[asyncio.Task[None]] = set()
         self._doors = asyncio.Semaphore(4)
@@ -64,10 +68,10 @@ class Logins:
         """Logins not decided."""
         return len(self._waiting) + len(self._platforms) + (self._task is not None)
 
-    def request(self, peer: Peer, frame: bytes) -> None:
+    def request(self, peer: Peer, frame: bytes, event: Any = None) -> None:
         """A terminal wants in by this login frame, read or not; it waits."""
         peer.state |= WAITING
-        self._waiting.append(_Request(peer, frame))
+        self._waiting.append(Request(peer, frame, event))
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._rounds())
 
@@ -94,9 +98,12 @@ class Logins:
         finally:
             self._task = None
 
-    async def _round(self, batch: list[_Request]) -> None:
+    async def _round(self, batch: list[Request]) -> None:
         """Decide one batch; peers are released by the caller, whatever comes."""
         if not batch:
+            return
+        if self._listener.traits.is_stateful:
+            await Entrance(self._protocol, self._shared, self._listener, self).admit(batch)
             return
         shared = self._shared
         frames = frames_from([one.frame for one in batch])
@@ -120,18 +127,13 @@ class Logins:
             *_addressed(read, frames),
             *self._opened(frames, np.array(sealed, np.int64), batch, flag, login_us),
         ]
-        accepted = await self._stored(frames, batches, flag)
-        settled = self._listener.ticks.settled()
-        if settled is not None:
-            await settled
-        self._admit(frames, batch, accepted, login_us)
+        accepted = await self.stored(frames, batches, flag)
+        await self.settled()
+        self.sign_on(frames, batch, accepted, login_us)
         self._answer(frames, batch, flag)
-        shared.metrics.logins += len(accepted)
-        if accepted:
-            shared.hint(frames.vehicle[accepted].tolist(), login_us)
 
     def _faults(
-        self, rejects: Sequence[Reject], batch: Sequence[_Request]
+        self, rejects: Sequence[Reject], batch: Sequence[Request]
     ) -> tuple[list[int], set[int]]:
         """Rows that are encrypted, and rows that cannot be read: annex B has a wrong login ignored,
         so these are not asked about and get no answer."""
@@ -142,11 +144,11 @@ class Logins:
                 sealed.append(reject.frame)
             else:
                 wrong.add(reject.frame)
-                self._keep(reject.code, reject.reason, batch[reject.frame], 0)
+                self.keep(reject.code, reject.reason, batch[reject.frame], 0)
         return sealed, wrong
 
     def _refusals(
-        self, frames: Frames, batch: Sequence[_Request], wrong: set[int]
+        self, frames: Frames, batch: Sequence[Request], wrong: set[int]
     ) -> NDArray[np.uint8]:
         """Answers of VINs nobody registered; 0 for the others."""
         unknown = [row for row in np.flatnonzero(frames.vehicle == 0).tolist() if row not in wrong]
@@ -156,14 +158,14 @@ class Logins:
         flag = np.zeros(len(frames), np.uint8)
         flag[unknown] = said[unknown]
         for row in unknown:
-            self._keep("unknown_vin", reason, batch[row], 0)
+            self.keep("unknown_vin", reason, batch[row], 0)
         return flag
 
     def _opened(
         self,
         frames: Frames,
         sealed: NDArray[np.int64],
-        batch: Sequence[_Request],
+        batch: Sequence[Request],
         flag: NDArray[np.uint8],
         login_us: int,
     ) -> list[SignalBatch]:
@@ -179,10 +181,16 @@ class Logins:
             row = int(sealed[reject.frame])
             flag[row] = flags[reject.frame]
             frames.vehicle[row] = 0
-            self._keep(reject.code, reject.reason, batch[row], int(frames.tenant[row]))
+            self.keep(reject.code, reject.reason, batch[row], int(frames.tenant[row]))
         return list(read.batches)
 
-    async def _stored(
+    async def settled(self) -> None:
+        """Wait until the ticks that are in flight have written their answers."""
+        settled = self._listener.ticks.settled()
+        if settled is not None:
+            await settled
+
+    async def stored(
         self, frames: Frames, batches: Sequence[SignalBatch], flag: NDArray[np.uint8]
     ) -> list[int]:
         """Append the login rows; sets their answers, returns the rows that are in."""
@@ -196,27 +204,40 @@ class Logins:
         accepted: list[int] = np.flatnonzero(stored).tolist()
         return accepted
 
-    def _admit(
-        self, frames: Frames, batch: Sequence[_Request], accepted: Sequence[int], login_us: int
+    def sign_on(
+        self, frames: Frames, batch: Sequence[Request], accepted: Sequence[int], login_us: int
     ) -> None:
-        """Open the sessions; of several links of a vehicle the newest stays."""
-        table = self._listener.table
+        """Open the sessions and tell of the links; of several links of a vehicle over one bearer
+        the newest stays, here and at the other gateways."""
+        listener = self._listener
+        table = listener.table
         identities = self._protocol.vins(frames)
         vehicles = frames.vehicle.tolist()
-        old = table.links_of([vehicles[row] for row in accepted])
-        holder = {int(table.vehicle[slot]): slot for slot in old}
+        holders: dict[tuple[int, int], int] = {
+            (int(table.vehicle[slot]), int(table.bearer[slot])): slot
+            for slot in table.links_of([vehicles[row] for row in accepted])
+        }
+        told: dict[str, list[int]] = {}
         for row in accepted:
-            peer, vehicle = batch[row].peer, vehicles[row]
+            peer, vehicle, event = batch[row].peer, vehicles[row], batch[row].event
             if peer.slot < 0:
                 continue
-            before = table.peer[holder.get(vehicle, peer.slot)]
+            word = getattr(event, "bearer", "")
+            bearer = bearer_code(word) if word else listener.bearer
+            before = table.peer[holders.get((vehicle, bearer), peer.slot)]
             if before is not None and before is not peer:
-                self._listener.close(before, "replaced")
-            table.sign_on(peer.slot, TERMINAL, int(frames.tenant[row]), login_us)
-            table.drives(peer.slot, vehicle, identities[row])
-            holder[vehicle] = peer.slot
+                listener.close(before, "replaced")
+            name = identities[row] if event is None else event.identity.encode()
+            listener.linked.signed_on(
+                peer, bearer, name, vehicle, tenant=int(frames.tenant[row]), login_us=login_us
+            )
+            holders[vehicle, bearer] = peer.slot
+            told.setdefault(BEARERS[bearer], []).append(vehicle)
+        self._shared.metrics.logins += len(accepted)
+        for word, some in told.items():
+            self._shared.hint(self._protocol.NAME, word, some, login_us)
 
-    def _answer(self, frames: Frames, batch: Sequence[_Request], flag: NDArray[np.uint8]) -> None:
+    def _answer(self, frames: Frames, batch: Sequence[Request], flag: NDArray[np.uint8]) -> None:
         now_us = self._shared.clock.now_us()
         platform = np.zeros(len(frames), bool)
         settings = self._shared.settings.by_tenant
@@ -256,12 +277,13 @@ class Logins:
         finally:
             self._listener.release(peer)
 
-    def _keep(self, code: str, reason: str, request: _Request, tenant: int) -> None:
+    def keep(self, code: str, reason: str, request: Request, tenant: int) -> None:
         """Count a refused login and keep its frame for people to see."""
+        name = self._protocol.vins(frames_from([request.frame]))[0]
         self._shared.metrics.rejects[code] += 1
         self._shared.quarantine.add(
             tenant=tenant,
-            vin=vin_text(self._protocol.vins(frames_from([request.frame]))[0]),
+            vin=vin_text(name) if request.event is None else request.event.identity,
             protocol=self._protocol.NAME,
             peer=request.peer,
             code=code,
@@ -280,18 +302,3 @@ def _addressed(read: Decoded, frames: Frames) -> Iterator[SignalBatch]:
         there = frames.vehicle[rows] != 0
         whole = SignalBatch(batch.kind, data)
         yield whole if there.all() else whole.take(np.flatnonzero(there))
-
-
-def frames_from(parts: Sequence[bytes]) -> Frames:
-    """Frames laid end to end; each is its own peer."""
-    length = np.fromiter(map(len, parts), np.int64, len(parts))
-    offset = np.cumsum(length) - length
-    rows = len(parts)
-    return Frames(
-        np.frombuffer(b"".join(parts), np.uint8),
-        offset,
-        length,
-        np.arange(rows),
-        np.zeros(rows, np.uint64),
-        np.zeros(rows, np.uint32),
-    )

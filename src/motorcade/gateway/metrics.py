@@ -57,6 +57,8 @@ class Metrics(Collector):
         self.ticks = 0
         self.logins = 0
         self.quarantine_skipped = 0
+        self.dropped_datagrams = 0
+        self.commands = 0
         self.rejects: Counter[str] = Counter()
         self.closed: Counter[str] = Counter()
         self.unstored: Counter[str] = Counter()
@@ -81,6 +83,8 @@ class Metrics(Collector):
             ("ticks", "Ticks run", self.ticks),
             ("logins", "Logins accepted", self.logins),
             ("quarantine_skipped", "Unreadable pieces counted only", self.quarantine_skipped),
+            ("dropped_datagrams", "Datagrams there was no room for", self.dropped_datagrams),
+            ("commands", "Commands written to links", self.commands),
         ):
             yield CounterMetricFamily(f"motorcade_gateway_{name}", help_text, value=value)
         for name, help_text, label, counter in (

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ __all__ = [
     "NOBODY",
     "TERMINAL",
     "PLATFORM",
+    "RELAY",
     "QUEUED",
     "WAITING",
     "PAUSED",
@@ -41,6 +42,12 @@ TERMINAL: Final = 1
 """Role of one vehicle's link."""
 PLATFORM: Final = 2
 """Role of a link that carries many vehicles of one tenant."""
+RELAY: Final = 3
+"""Role of a link that carries vehicles of anybody, each frame naming its own: a satellite's
+ground gateway, a datagram's sender."""
+
+_BUSY_BYTES: Final = 16_384
+"""What a peer may have left unread when a command is to be sent to it."""
 
 QUEUED: Final = 1
 WAITING: Final = 2
@@ -53,7 +60,7 @@ class Peer(asyncio.Protocol):
     is being decided; bytes are kept), ``PAUSED`` (all sockets are unread, the budget is spent) and
     ``CHOKED`` (its own is unread: it sent more than a tick took)."""
 
-    __slots__ = ("data", "listener", "slot", "state", "transport")
+    __slots__ = ("data", "listener", "session", "slot", "state", "transport")
 
     def __init__(self, listener: Listener) -> None:
         self.listener = listener
@@ -61,6 +68,8 @@ class Peer(asyncio.Protocol):
         self.data = b""
         self.slot = -1
         self.state = 0
+        self.session: Any = None
+        """The protocol's session, where it keeps one between frames."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.listener.opened(self, transport)  # type: ignore[arg-type]
@@ -89,6 +98,21 @@ class Peer(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.listener.closed(self)
+
+    def address(self) -> str:
+        """``host:port`` of the other side; empty where it is gone."""
+        transport = self.transport
+        name = transport.get_extra_info("peername") if transport is not None else None
+        return f"{name[0]}:{name[1]}" if name else ""
+
+    def is_datagram(self) -> bool:
+        """Whether what is sent must stay within its datagram."""
+        return getattr(self.transport, "is_datagram", False)
+
+    def is_busy(self) -> bool:
+        """Whether it reads too slowly for more to be sent unasked."""
+        transport = self.transport
+        return transport is None or transport.get_write_buffer_size() > _BUSY_BYTES
 
     def pause_writing(self) -> None:
         self.listener.close(self, "unread_answers")
@@ -143,7 +167,9 @@ class PeerTable:
     ``identity`` S20, ``vehicle`` uint64 and ``tenant`` uint32 of who logged in, ``role`` uint8,
     ``login_us`` int64 (the epoch of the session), ``opened_s``, ``heard_s`` (last whole frame)
     and ``partial_s`` (since when a frame is unfinished, infinity for never) in monotonic
-    seconds, ``kept`` int64 (bytes of unfinished frames or behind a pending login), ``garbage``
+    seconds, ``idle_s`` (silence after which this peer is closed; infinity: the listener's rule),
+    ``bearer`` uint8 (place in ``config.BEARERS``), ``link`` int64 (number of its link, 0 none),
+    ``kept`` int64 (bytes of unfinished frames or behind a pending login), ``garbage``
     int64 (bytes since the last whole frame), ``failures`` uint8 (refused platform logins).
     """
 
@@ -161,6 +187,9 @@ class PeerTable:
         self.opened_s = np.full(capacity, np.inf)
         self.heard_s = np.full(capacity, np.inf)
         self.partial_s = np.full(capacity, np.inf)
+        self.idle_s = np.full(capacity, np.inf, np.float32)
+        self.bearer = np.zeros(capacity, np.uint8)
+        self.link = np.zeros(capacity, np.int64)
         self.kept = np.zeros(capacity, np.int64)
         self.garbage = np.zeros(capacity, np.int64)
         self.failures = np.zeros(capacity, np.uint8)
@@ -183,6 +212,7 @@ class PeerTable:
         self.sign_off(slot)
         self.peer[slot] = None
         self.opened_s[slot] = self.heard_s[slot] = self.partial_s[slot] = np.inf
+        self.idle_s[slot] = np.inf
         self.kept[slot] = self.garbage[slot] = self.failures[slot] = 0
         peer.slot = -1
         self._free.append(slot)
@@ -227,10 +257,18 @@ class PeerTable:
         slots: list[int] = np.flatnonzero(found).tolist()
         return slots
 
+    def slots_of(self, links: Sequence[int]) -> dict[int, int]:
+        """Slot by link number, of those of ``links`` that are here."""
+        mine = self.link[: len(self.peer)]
+        slots = np.flatnonzero(np.isin(mine, np.array(links, np.int64)) & (mine != 0))
+        return dict(zip(mine[slots].tolist(), slots.tolist(), strict=True))
+
     def sign_off(self, slot: int) -> None:
         """The peer in ``slot`` is logged in no more."""
         self.vehicle[slot] = 0
         self.tenant[slot] = 0
+        self.link[slot] = 0
+        self.bearer[slot] = 0
         self.role[slot] = NOBODY
         self.identity[slot] = b""
 

@@ -62,7 +62,7 @@ class Quarantine:
                 tenant=tenant,
                 vin=vin or None,
                 protocol=protocol,
-                peer=_address(peer),
+                peer=peer.address(),
                 code=code,
                 reason=reason,
                 data=data[:LOG_QUARANTINED_DATA_BYTES_MAX],
@@ -80,8 +80,3 @@ class Quarantine:
             await self._write(entries)
         except MotorcadeError:
             self.skipped(len(entries))
-
-
-def _address(peer: Peer) -> str:
-    name = peer.transport.get_extra_info("peername") if peer.transport is not None else None
-    return f"{name[0]}:{name[1]}" if name else ""

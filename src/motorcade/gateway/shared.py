@@ -1,11 +1,12 @@
 """What every listener of one gateway process shares: log, registry, clock, budget, counts,
-settings."""
+settings.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +17,16 @@ from motorcade.gateway.config import Acknowledge, Config
 from motorcade.gateway.directory import Directory, VehicleCache
 from motorcade.gateway.metrics import Metrics
 from motorcade.gateway.quarantine import Quarantine
+from motorcade.log.downlink import Downlinked
+from motorcade.log.events import Event
 from motorcade.log.log import Quarantined
+from motorcade.protocols.commands import Command
 from motorcade.signals.batch import SignalBatch
 
-__all__ = ["Closable", "Log", "Settings", "Shared"]
+if TYPE_CHECKING:
+    from motorcade.gateway.links import Links
+
+__all__ = ["Closable", "Ground", "Log", "Settings", "Shared"]
 
 
 class Closable(Protocol):
@@ -38,11 +45,24 @@ class Log(Protocol):
 
     async def quarantine(self, entries: Sequence[Quarantined]) -> int: ...
 
+    async def post(self, partition: int, events: Sequence[Event]) -> int: ...
+
+    async def serve(
+        self, subject: str, handler: Callable[[bytes], Awaitable[bytes]], queue: str = "serve"
+    ) -> Closable: ...
+
     async def publish(self, subject: str, payload: bytes = b"") -> bool: ...
 
     async def subscribe(
         self, subject: str, handler: Callable[[str, bytes], Awaitable[None]]
     ) -> Closable: ...
+
+
+class Ground(Protocol):
+    """A way to vehicles that is not the connection they were heard on."""
+
+    def send(self, identity: str, command: Command) -> Downlinked:
+        """Take a command for a vehicle; it goes out in the background."""
 
 
 @dataclass(slots=True)
@@ -83,7 +103,8 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """One process's common parts; ``hint`` tells other gateways who logged in here."""
+    """One process's common parts; ``hint`` tells other gateways who logged in here: protocol,
+    bearer, vehicles, µs UTC."""
 
     name: str
     config: Config
@@ -95,4 +116,5 @@ class Shared:
     quarantine: Quarantine
     settings: Settings
     vehicles: VehicleCache
-    hint: Callable[[Sequence[int], int], None]
+    links: Links
+    hint: Callable[[str, str, Sequence[int], int], None]

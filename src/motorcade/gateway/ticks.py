@@ -4,9 +4,9 @@ In: chunks of bytes, one per peer. Out: appended batches, then one write per pee
 between is done once per tick on columns: cutting, finding each frame's vehicle, decoding, splitting
 by partition, answering. Only frames that are no reports (logins, heartbeats) are looked at singly.
 
-Several ticks may await their append at once; their answers go out in the order the ticks began,
-so a peer's answers keep the order of its frames. A frame whose append fails gets no answer at
-all: its vehicle sends it again.
+Several ticks may await their append at once; their answers go out in the order the ticks began, so
+a peer's answers keep the order of its frames. A frame whose append fails gets no answer at all: its
+vehicle sends it again.
 """
 
 from __future__ import annotations
@@ -20,10 +20,14 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from motorcade.gateway.conversation import Conversation, Outcome
+from motorcade.errors import MotorcadeError
+from motorcade.gateway.conversation import Conversation
+from motorcade.gateway.outcome import Outcome
 from motorcade.gateway.peers import IDENTITY_BYTES, NOBODY, PLATFORM, TERMINAL, Peer, PeerTable
 from motorcade.gateway.shared import Shared
 from motorcade.gateway.store import store
+from motorcade.gateway.wrapped import unwrapped
+from motorcade.protocols.commands import Answer
 from motorcade.protocols.frames import Answers, Cut, Decoded, Frames
 from motorcade.signals.batch import SignalBatch
 
@@ -35,10 +39,14 @@ _log = structlog.get_logger(__name__)
 class Tick:
     """One tick on its way. ``flag`` uint8 (n): the answer each frame gets, 0 for none;
     ``stored`` (n): whether that answer stands for a row in the log; ``weight`` bytes of the
-    budget."""
+    budget; ``replies`` go out as they are; ``answered``: what vehicles said to commands and the
+    bytes they are owed once that is stored; ``closing``: peers to be closed once they are
+    answered."""
 
     __slots__ = (
+        "answered",
         "arrived_s",
+        "closing",
         "done",
         "flag",
         "frames",
@@ -62,6 +70,8 @@ class Tick:
         self.stored = np.zeros(rows, bool)
         self.platform = np.zeros(rows, bool)
         self.replies: list[tuple[Peer, bytes]] = []
+        self.answered: list[tuple[Peer, Answer, bytes]] = []
+        self.closing: list[tuple[Peer, str]] = []
         self.ready = False
         self.done: asyncio.Future[None] | None = None
 
@@ -99,26 +109,43 @@ class Ticks:
         shared = self._shared
         cut: Cut = self._protocol.cut(chunks)
         self._note(peers, chunks, cut, shared.clock.monotonic_s())
-        tick = Tick(peers, cut.frames, arrived_s, weight)
         shared.metrics.ticks += 1
         shared.metrics.frames += len(cut.frames)
-        batches: Sequence[SignalBatch] = ()
-        if len(cut.frames):
-            now_us = shared.clock.now_us()
-            outcome = self._conversation.sort(tick.frames, peers, now_us)
-            tick.flag |= outcome.flag
-            taken = self._address(tick, outcome)
-            tick.replies = [(peer, reply) for peer, reply, _ in outcome.replies]
-            for peer in outcome.leaving:
-                self._table.sign_off(peer.slot)
-            batches = self._decode(tick, taken, now_us)
+        now_us = shared.clock.now_us()
+        tick, batches = self._read(peers, cut.frames, arrived_s, weight, now_us)
+        tick.closing += self._conversation.fatal(cut.rejects, peers)
         self._flight.append(tick)
-        if not batches:
+        if not batches and not tick.answered:
             self._ready(tick)
             return
         task = asyncio.get_running_loop().create_task(self._append(tick, batches))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def _read(
+        self, peers: list[Peer], frames: Frames, arrived_s: float, weight: int, now_us: int
+    ) -> tuple[Tick, Sequence[SignalBatch]]:
+        """Everything about a tick's frames but their storing."""
+        conversation = self._conversation
+        if not len(frames):
+            return Tick(peers, frames, arrived_s, weight), ()
+        if conversation.stateful is None:
+            outcome = conversation.sort(frames, peers, now_us)
+            tick = Tick(peers, frames, arrived_s, weight)
+        else:
+            closing: list[tuple[Peer, str]] = []
+            heard, outcome = conversation.stateful.hear(frames, peers, now_us, closing)
+            tick = Tick(peers, heard.frames, arrived_s, weight)
+            tick.replies = [(peers[index], data) for index, data in heard.replies]
+            tick.closing = closing
+        tick.flag |= outcome.flag
+        tick.answered = outcome.answered
+        taken = self._address(tick, outcome)
+        tick.replies += [(peer, reply) for peer, reply, _ in outcome.replies]
+        batches = self._decode(tick, taken, now_us)
+        for peer in outcome.leaving:
+            conversation.listener.linked.signed_off(peer, "logout")
+        return tick, batches
 
     def _note(self, peers: list[Peer], chunks: list[bytes], cut: Cut, now_s: float) -> None:
         """Keep the columns the closing rules look at: who was heard, who has an unfinished
@@ -162,12 +189,16 @@ class Ticks:
         identity = np.array(self._protocol.vins(frames), f"S{IDENTITY_BYTES}")
         terminal = role == TERMINAL
         strange = taken & terminal & (identity != table.identity[tick.slots])
+        if self._conversation.stateful is not None:
+            strange &= identity != b""  # a goodbye names nobody
         if strange.any():
             self._conversation.refuse(tick, np.flatnonzero(strange), "vin_mismatch")
             taken[strange] = False
         shared_links = np.flatnonzero(taken & ~terminal)
         if len(shared_links):
             self._conversation.look_up(tick, shared_links, identity, outcome)
+            if self._conversation.traits.is_relay:
+                self._conversation.listener.linked.relayed(tick, np.flatnonzero(taken), identity)
         return np.flatnonzero(taken)
 
     def _decode(self, tick: Tick, rows: NDArray[np.int64], now_us: int) -> Sequence[SignalBatch]:
@@ -178,6 +209,8 @@ class Ticks:
         frames = tick.frames if len(rows) == len(tick.frames) else tick.frames.take(rows)
         try:
             decoded: Decoded = self._protocol.decode(frames, now_us, settings.by_tenant)
+            if self._conversation.traits.wraps:
+                decoded = unwrapped(self._protocol, frames, decoded, now_us, settings.by_tenant)
         except Exception:
             return self._decode_apart(tick, rows, now_us)
         tick.stored[rows] = True
@@ -207,12 +240,36 @@ class Ticks:
         return [*self._decode(tick, first, now_us), *self._decode(tick, second, now_us)]
 
     async def _append(self, tick: Tick, batches: Sequence[SignalBatch]) -> None:
-        failed = await store(self._shared, batches)
+        failed, told = await asyncio.gather(self._store(batches), self._tell(tick))
         if failed is not None:
             count = np.uint64(self._shared.log.partitions)
             lost = tick.stored & np.isin(tick.frames.vehicle % count, failed)
             tick.flag[lost] = 0
+            if self._conversation.traits.is_resent:
+                some = {tick.peers[index] for index in np.unique(tick.frames.peer[lost]).tolist()}
+                tick.closing += [(peer, "unstored") for peer in some]
+        if told:
+            tick.replies += [(peer, reply) for peer, _, reply in tick.answered if reply]
+        elif self._conversation.traits.is_resent:
+            tick.closing += [(peer, "unstored") for peer, _, _ in tick.answered]
         self._ready(tick)
+
+    async def _store(self, batches: Sequence[SignalBatch]) -> NDArray[np.uint64] | None:
+        return await store(self._shared, batches) if batches else None
+
+    async def _tell(self, tick: Tick) -> bool:
+        """Vehicles' answers to commands into the log; whether they are there."""
+        if not tick.answered:
+            return True
+        linked = self._conversation.listener.linked
+        try:
+            await self._shared.links.answered(
+                [linked.answer_of(peer, answer) for peer, answer, _ in tick.answered]
+            )
+        except MotorcadeError as error:
+            self._shared.metrics.unstored[error.code] += len(tick.answered)
+            return False
+        return True
 
     def _ready(self, tick: Tick) -> None:
         """The tick's rows are on disk or given up; write what is next in order."""
@@ -234,6 +291,11 @@ class Ticks:
     def _finish(self, tick: Tick) -> None:
         for peer, reply in tick.replies:
             peer.send(reply)
+        self._acknowledge(tick)
+        for peer, code in tick.closing:
+            self._conversation.listener.close(peer, code, flushing=True)
+
+    def _acknowledge(self, tick: Tick) -> None:
         rows = np.flatnonzero(tick.flag)
         if not len(rows):
             return
@@ -256,4 +318,16 @@ def write_answers(peers: Sequence[Peer], peer: NDArray[np.int64], answers: Answe
     begin = answers.offset[first]
     end = np.append(begin[1:], len(buffer))
     for index, start, stop in zip(peer[first].tolist(), begin.tolist(), end.tolist(), strict=True):
-        peers[index].send(buffer[start:stop])
+        if peers[index].is_datagram():
+            _write_each(peers[index], np.flatnonzero(peer == index), answers)
+        else:
+            peers[index].send(buffer[start:stop])
+
+
+def _write_each(peer: Peer, rows: NDArray[np.int64], answers: Answers) -> None:
+    """A datagram for each answer: joined they might not fit into one."""
+    for start, size in zip(
+        answers.offset[rows].tolist(), answers.length[rows].tolist(), strict=True
+    ):
+        if size:
+            peer.send(answers.buffer[start : start + size])

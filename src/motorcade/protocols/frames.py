@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from motorcade.signals.batch import SignalBatch
 
-__all__ = ["Frames", "Cut", "Heard", "Reject", "Decoded", "Answers"]
+__all__ = ["Frames", "Cut", "Heard", "Reject", "Decoded", "Answers", "frames_from"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,3 +122,18 @@ class Answers:
     buffer: bytes
     offset: NDArray[np.int64]
     length: NDArray[np.int64]
+
+
+def frames_from(parts: Sequence[bytes]) -> Frames:
+    """Frames laid end to end; each is its own peer."""
+    length = np.fromiter(map(len, parts), np.int64, len(parts))
+    offset = np.cumsum(length) - length
+    rows = len(parts)
+    return Frames(
+        np.frombuffer(b"".join(parts), np.uint8),
+        offset,
+        length,
+        np.arange(rows),
+        np.zeros(rows, np.uint64),
+        np.zeros(rows, np.uint32),
+    )

@@ -1,0 +1,172 @@
+"""The entrance of protocols that keep a session: who is it, does it prove it, may it in.
+
+In: login and registration events of waiting peers. Out: rows of kind ``login`` in the log,
+sessions, answers after the fsync. All that came up are decided together: one question to the
+registry, one append.
+
+A login proves itself by a secret the registry knows (MQTT: the password; JT/T 808: the code it was
+given when it registered) or by a client certificate whose common name is the vehicle's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from hmac import compare_digest
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from motorcade.errors import CallerError, MotorcadeError
+from motorcade.gateway.directory import Identified
+from motorcade.gateway.peers import Peer
+from motorcade.gateway.shared import Shared
+from motorcade.protocols.frames import Decoded, frames_from
+
+if TYPE_CHECKING:
+    from motorcade.gateway.listener import Listener
+    from motorcade.gateway.logins import Logins, Request
+
+__all__ = ["Entrance"]
+
+_REASONS: Final = {
+    "unknown_vin": "Nobody registered a vehicle of this name.",
+    "credentials": "The login brings no secret of the vehicle's.",
+    "duplicate": "The name is another vehicle's.",
+}
+
+
+class Entrance:
+    """Decides one round of logins."""
+
+    def __init__(
+        self, protocol: ModuleType, shared: Shared, listener: Listener, logins: Logins
+    ) -> None:
+        self._protocol = protocol
+        self._shared = shared
+        self._listener = listener
+        self._logins = logins
+
+    async def admit(self, batch: Sequence[Request]) -> None:
+        """Let in, or refuse, everybody of ``batch``."""
+        login_us = self._shared.clock.now_us()
+        names = list(dict.fromkeys(one.event.identity for one in batch))
+        kind = self._listener.traits.identity
+        try:
+            known = await self._shared.directory.identify(kind, names)
+        except MotorcadeError as error:
+            self._shared.metrics.unstored[error.code] += len(batch)
+            await self._answer([(one, "unavailable") for one in batch])
+            return
+        registering = [one for one in batch if hasattr(one.event, "terminal")]
+        for one in registering:
+            await self._register(one, known.get(one.event.identity))
+        wanting = [one for one in batch if not hasattr(one.event, "terminal")]
+        if wanting:
+            await self._let_in(wanting, known, login_us)
+
+    async def _let_in(
+        self, batch: Sequence[Request], known: Mapping[str, Identified], login_us: int
+    ) -> None:
+        found = [known.get(one.event.identity) for one in batch]
+        codes = [self._objection(one, who) for one, who in zip(batch, found, strict=True)]
+        frames = frames_from([one.frame for one in batch]).addressed(
+            np.array(
+                [0 if who is None or code else who.vehicle for who, code in _pairs(found, codes)],
+                np.uint64,
+            ),
+            np.array([0 if who is None else who.tenant for who in found], np.uint32),
+        )
+        rows = np.flatnonzero(frames.vehicle)
+        read: Decoded = self._protocol.decode(frames.take(rows), login_us)
+        flag = np.zeros(len(frames), np.uint8)
+        accepted = await self._logins.stored(frames, read.batches, flag)
+        if not read.batches:  # nothing of the login is worth a row
+            accepted = rows.tolist()
+        await self._logins.settled()
+        for row in rows.tolist():
+            if row not in accepted:
+                codes[row] = "unavailable"
+        self._logins.sign_on(frames, batch, accepted, login_us)
+        for one, code, who in zip(batch, codes, found, strict=True):
+            if code and code != "unavailable":
+                self._logins.keep(code, _REASONS[code], one, 0 if who is None else who.tenant)
+        await self._answer(list(zip(batch, codes, strict=True)))
+
+    def _objection(self, one: Request, who: Identified | None) -> str:
+        """Why a login is refused; empty for none."""
+        if who is None:
+            return "unknown_vin"
+        event = one.event
+        if event.credential is not None:
+            digest = sha256(event.credential.encode()).digest()
+            right = any(compare_digest(digest, secret) for secret in who.secrets)
+            return "" if right else "credentials"
+        if certified_name(one.peer) in (event.identity, who.vin):
+            return ""
+        return "" if self._listener.rules.credentials == "optional" else "credentials"
+
+    async def _register(self, one: Request, who: Identified | None) -> None:
+        """JT/T 808 0x0100: a known terminal is given its code. An unknown one may be bound to the
+        vehicle it names, where the operator allows that."""
+        directory, event = self._shared.directory, one.event
+        now_us = self._shared.clock.now_us()
+        code, reply = "", b""
+        try:
+            vehicle = who.vehicle if who is not None else await self._bound(event)
+            if vehicle:
+                secret = await directory.auth_code(vehicle)
+                reply = event.reply(1, now_us, code=secret)
+            else:
+                code = "unknown_vin"
+        except CallerError:
+            code = "duplicate"
+        except MotorcadeError as error:
+            self._shared.metrics.unstored[error.code] += 1
+            code = "unavailable"
+        if code:
+            reply = event.reply(event.refusal(code), now_us)
+            if code != "unavailable":
+                self._logins.keep(code, _REASONS[code], one, 0)
+        one.peer.send(reply)
+
+    async def _bound(self, event: Any) -> int:
+        """The vehicle a registration names, now bound to its terminal; 0 for none."""
+        if not self._listener.rules.bind_on_registration or len(event.vin) != 17:
+            return 0
+        directory = self._shared.directory
+        found = await directory.resolve([event.vin])
+        who = found.get(event.vin)
+        if who is None:
+            return 0
+        await directory.bind(self._listener.traits.identity, event.identity, who.vehicle)
+        return who.vehicle
+
+    async def _answer(self, decided: Sequence[tuple[Request, str]]) -> None:
+        now_us = self._shared.clock.now_us()
+        fatal = self._listener.traits.fatal
+        for one, code in decided:
+            if one.peer.slot < 0:
+                continue
+            flag = one.event.refusal(code) if code else 1
+            one.peer.send(one.event.reply(flag, now_us))
+            if code in fatal:
+                self._listener.close(one.peer, code, flushing=True)
+
+
+def certified_name(peer: Peer) -> str | None:
+    """The common name of the client certificate a peer has shown; the TLS layer has checked it."""
+    transport = peer.transport
+    shown = transport.get_extra_info("peercert") if transport is not None else None
+    for part in (shown or {}).get("subject", ()):
+        for name, value in part:
+            if name == "commonName":
+                return str(value)
+    return None
+
+
+def _pairs(
+    found: Sequence[Identified | None], codes: Sequence[str]
+) -> list[tuple[Identified | None, str]]:
+    return list(zip(found, codes, strict=True))

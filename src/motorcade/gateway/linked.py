@@ -1,0 +1,143 @@
+"""The links of one listener's peers: what begins and ends a session, and how a link is reached.
+
+In: logins, goodbyes, lost connections, commands. Out: the sessions' columns in the peer table, and
+what is told of links to the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motorcade.gateway.config import BEARERS
+from motorcade.gateway.directory import vin_text
+from motorcade.gateway.downlink import sealed_for
+from motorcade.gateway.peers import TERMINAL, Peer
+from motorcade.gateway.relays import Relays
+from motorcade.gateway.wills import Wills
+from motorcade.log.downlink import Downlink, Downlinked
+from motorcade.log.events import CommandAnswered, LinkUp
+from motorcade.protocols.commands import Answer
+
+if TYPE_CHECKING:
+    from motorcade.gateway.listener import Listener
+    from motorcade.gateway.ticks import Tick
+
+__all__ = ["Linked"]
+
+
+class Linked:
+    """Sessions and links of one listener."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self._shared = listener.shared
+        self._table = listener.table
+        self._relays = Relays(listener)
+        self._wills = Wills(listener)
+
+    async def settled(self) -> None:
+        """Returns when the wills of broken links are stored or given up."""
+        await self._wills.settled()
+
+    def sweep(self, now_s: float) -> None:
+        """End the links of relayed vehicles that have been silent for long."""
+        self._relays.sweep(now_s)
+
+    def signed_on(
+        self,
+        peer: Peer,
+        bearer: int,
+        identity: bytes,
+        vehicle: int,
+        *,
+        tenant: int,
+        login_us: int,
+    ) -> None:
+        """A vehicle is logged in: its session begins, and so does its link."""
+        table, slot = self._table, peer.slot
+        if table.link[slot]:
+            self.signed_off(peer, "replaced")
+        table.sign_on(slot, TERMINAL, tenant, login_us)
+        table.drives(slot, vehicle, identity)
+        table.bearer[slot] = bearer
+        table.link[slot] = self._shared.links.number()
+        keep_alive_s = float(getattr(peer.session, "keep_alive_s", 0) or 0)
+        table.idle_s[slot] = keep_alive_s if keep_alive_s > 0 else np.inf
+        self._shared.links.up(self.link_of(peer))
+
+    def signed_off(self, peer: Peer, reason: str) -> None:
+        """A vehicle's session on this connection ends."""
+        table, slot = self._table, peer.slot
+        if table.link[slot]:
+            will = getattr(peer.session, "will", None)
+            if will is not None and reason != "logout":
+                self._wills.add(peer, will)
+            link = self._shared.links.id_of(self._listener.name, int(table.link[slot]))
+            self._shared.links.down(int(table.vehicle[slot]), int(table.tenant[slot]), link, reason)
+        table.sign_off(slot)
+
+    def link_of(self, peer: Peer) -> LinkUp:
+        """A peer's link, as the sessions app is told of it."""
+        table, slot = self._table, peer.slot
+        return LinkUp(
+            vehicle=int(table.vehicle[slot]),
+            tenant=int(table.tenant[slot]),
+            link=self._shared.links.id_of(self._listener.name, int(table.link[slot])),
+            incarnation=self._shared.links.incarnation,
+            protocol=self._listener.name,
+            bearer=BEARERS[int(table.bearer[slot])],
+            address=peer.address(),
+            epoch=int(table.login_us[slot]),
+            at_us=self._shared.clock.now_us(),
+            reachable=bool(self._listener.traits.commands)
+            and getattr(peer.session, "reachable", True),
+            identity=vin_text(bytes(table.identity[slot])),
+        )
+
+    def links(self) -> Iterable[LinkUp]:
+        """Every link of these doors."""
+        slots = np.flatnonzero(self._table.link[: len(self._table.peer)])
+        peers = (self._table.peer[slot] for slot in slots.tolist())
+        yield from (self.link_of(peer) for peer in peers if peer is not None)
+        yield from self._relays.links()
+
+    def reachable(self, peer: Peer) -> None:
+        """A peer may be sent commands from now on."""
+        if self._table.link[peer.slot]:
+            self._shared.links.up(self.link_of(peer))
+
+    def relayed(self, tick: Tick, rows: NDArray[np.int64], identity: NDArray[np.bytes_]) -> None:
+        """Vehicles were heard over links that are not theirs."""
+        self._relays.heard(tick, rows, identity)
+
+    def answer_of(self, peer: Peer, answer: Answer) -> CommandAnswered:
+        """What a peer said to a command, as the commands app is told."""
+        table, slot = self._table, peer.slot
+        return CommandAnswered(
+            vehicle=int(table.vehicle[slot]),
+            tenant=int(table.tenant[slot]),
+            link=self._shared.links.id_of(self._listener.name, int(table.link[slot])),
+            protocol=self._listener.name,
+            key=answer.key,
+            outcome=answer.outcome,
+            code=answer.code,
+            detail=answer.detail,
+            facts=answer.facts,
+            at_us=self._shared.clock.now_us(),
+        )
+
+    def down(self, number: int, slot: int | None, asked: Downlink) -> Downlinked:
+        """Write a command to a link, if it is here and its protocol can say it."""
+        if slot is None:
+            return self._relays.down(number, asked)
+        peer = self._table.peer[slot]
+        if peer is None or int(self._table.vehicle[slot]) != asked.vehicle:
+            return Downlinked(code="no_link")
+        if peer.is_busy():
+            return Downlinked(code="busy")
+        name = vin_text(bytes(self._table.identity[slot]))
+        return sealed_for(self._listener, name, peer, asked.command)
