@@ -11,6 +11,7 @@ from motorcade.clock import Clock
 from motorcade.fleet.cache import Believed
 from motorcade.fleet.credentials import Credentials
 from motorcade.fleet.importing import Importing
+from motorcade.fleet.kept import KeptSessions
 from motorcade.fleet.keys import Keys
 from motorcade.fleet.migrate import migrate
 from motorcade.fleet.passwords import Passwords
@@ -22,7 +23,7 @@ from motorcade.limits import BELIEVED_ENTRIES_MAX
 __all__ = ["Config", "Fleet"]
 
 
-class Fleet(Tenants, Vehicles, Importing, Keys, Credentials):
+class Fleet(Tenants, Vehicles, Importing, Keys, Credentials, KeptSessions):
     """Tenants, vehicles, credentials. Made by ``connect``; ``close`` it."""
 
     def __init__(self, store: Store, clock: Clock) -> None:

@@ -131,9 +131,7 @@ class Conversation:
         elif name == "ActivationRequested":
             outcome.replies.append((peer, event.reply(1, now_us), row))
         elif name == "Answered":
-            answer = getattr(event, "answer", None)
-            if answer is not None and role != NOBODY:
-                outcome.answered.append((peer, answer, b""))
+            self._answered(row, event, peer, outcome)
         elif name == "Refused" and role == NOBODY and self._is_sealed_login(event):
             # Whose key opens it is known once the registry has said whose vehicle it is.
             self.logins.request(peer, event.frame)
@@ -157,6 +155,17 @@ class Conversation:
             outcome.leaving.append(peer)
             return True
         return False
+
+    def _answered(self, row: int, event: Any, peer: Peer, outcome: Outcome) -> None:
+        """What a vehicle said to a command; whose it is on a relay's link is looked up later."""
+        answer = getattr(event, "answer", None)
+        if answer is None:
+            return
+        if self.traits.is_relay:
+            outcome.taken[row] = True
+            outcome.relayed[row] = (answer, event.reply(1, 0))
+        elif self.table.link[peer.slot]:
+            outcome.answered.append((peer, self.listener.linked.answer_of(peer, answer), b""))
 
     def _is_sealed_login(self, event: Any) -> bool:
         """Whether it is a login under a key; anything else under one is not heard before login."""

@@ -114,6 +114,10 @@ class Linked:
         """Vehicles were heard over links that are not theirs."""
         self._relays.heard(tick, rows, identity)
 
+    def relayed_answer(self, vehicle: int, tenant: int, answer: Answer) -> CommandAnswered:
+        """The same for a vehicle whose link is not its own."""
+        return self._relays.answer_of(vehicle, tenant, answer)
+
     def answer_of(self, peer: Peer, answer: Answer) -> CommandAnswered:
         """What a peer said to a command, as the commands app is told."""
         table, slot = self._table, peer.slot

@@ -128,7 +128,8 @@ class Stateful:
         if event.answer is None:
             self._say(row, reply, peer, outcome)
         else:
-            outcome.answered.append((peer, event.answer, reply))
+            told = self._conversation.listener.linked.answer_of(peer, event.answer)
+            outcome.answered.append((peer, told, reply))
         return False
 
     def _refused(self, row: int, event: Any, peer: Peer, outcome: Outcome, now_us: int) -> bool:

@@ -27,7 +27,7 @@ from motorcade.gateway.peers import IDENTITY_BYTES, NOBODY, PLATFORM, TERMINAL, 
 from motorcade.gateway.shared import Shared
 from motorcade.gateway.store import store
 from motorcade.gateway.wrapped import unwrapped
-from motorcade.protocols.commands import Answer
+from motorcade.log.events import CommandAnswered
 from motorcade.protocols.frames import Answers, Cut, Decoded, Frames
 from motorcade.signals.batch import SignalBatch
 
@@ -70,7 +70,7 @@ class Tick:
         self.stored = np.zeros(rows, bool)
         self.platform = np.zeros(rows, bool)
         self.replies: list[tuple[Peer, bytes]] = []
-        self.answered: list[tuple[Peer, Answer, bytes]] = []
+        self.answered: list[tuple[Peer, CommandAnswered, bytes]] = []
         self.closing: list[tuple[Peer, str]] = []
         self.ready = False
         self.done: asyncio.Future[None] | None = None
@@ -141,11 +141,25 @@ class Ticks:
         tick.flag |= outcome.flag
         tick.answered = outcome.answered
         taken = self._address(tick, outcome)
+        if outcome.relayed:
+            taken = self._relayed(tick, outcome, taken)
         tick.replies += [(peer, reply) for peer, reply, _ in outcome.replies]
         batches = self._decode(tick, taken, now_us)
         for peer in outcome.leaving:
             conversation.listener.linked.signed_off(peer, "logout")
         return tick, batches
+
+    def _relayed(self, tick: Tick, outcome: Outcome, taken: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Answers to commands of vehicles that are known by now; returns the other rows."""
+        linked, frames = self._conversation.listener.linked, tick.frames
+        for row in taken.tolist():
+            if row in outcome.relayed:
+                answer, reply = outcome.relayed[row]
+                vehicle, tenant = int(frames.vehicle[row]), int(frames.tenant[row])
+                peer = tick.peers[int(frames.peer[row])]
+                told = linked.relayed_answer(vehicle, tenant, answer)
+                tick.answered.append((peer, told, reply))
+        return taken[~np.isin(taken, np.array(list(outcome.relayed), np.int64))]
 
     def _note(self, peers: list[Peer], chunks: list[bytes], cut: Cut, now_s: float) -> None:
         """Keep the columns the closing rules look at: who was heard, who has an unfinished
@@ -261,11 +275,8 @@ class Ticks:
         """Vehicles' answers to commands into the log; whether they are there."""
         if not tick.answered:
             return True
-        linked = self._conversation.listener.linked
         try:
-            await self._shared.links.answered(
-                [linked.answer_of(peer, answer) for peer, answer, _ in tick.answered]
-            )
+            await self._shared.links.answered([told for _, told, _ in tick.answered])
         except MotorcadeError as error:
             self._shared.metrics.unstored[error.code] += len(tick.answered)
             return False
