@@ -1,0 +1,145 @@
+"""Frames of many vehicles to batches: reports, events, media, logins and logouts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from motorcade.protocols.frames import Decoded, Frames, Reject
+from motorcade.protocols.jt808.bodies import BASIC_BYTES, Bodies, find_bodies
+from motorcade.protocols.jt808.columns import collect, put_fields
+from motorcade.protocols.jt808.heads import EDITION_2019, Heads, read_heads
+from motorcade.protocols.jt808.leftovers import Leftovers
+from motorcade.protocols.jt808.plan import Plan, plan
+from motorcade.protocols.jt808.sink import Sink
+from motorcade.protocols.jt808.tables import LINK, LOCATION
+from motorcade.protocols.jt808.walk import Found, walk
+from motorcade.protocols.jt808.words import AUTH, BATCH, DEREGISTER, POSITIONS, RECORDS
+from motorcade.signals.batch import Quality, SignalBatch
+from motorcade.signals.quality import quality_codes
+from motorcade.wire.bcd import read_bcd_times
+from motorcade.wire.ragged import gather, hash64
+
+__all__ = ["decode"]
+
+_NO_SETTINGS: Final[Mapping[int, Any]] = {}
+_ENCRYPTED: Final = 0x1C00
+_BASIC: Final = np.dtype(
+    [("alarm", ">u4"), ("status", ">u4"), ("latitude", ">u4"), ("longitude", ">u4")]
+)
+_SOUTH, _WEST = 4, 8
+
+Ints = NDArray[np.int64]
+
+
+def decode(
+    frames: Frames,
+    ingest_time: int,
+    settings: Mapping[int, Any] = _NO_SETTINGS,
+) -> Decoded:
+    """One batch per message kind, and a reject for every frame that could not be used; never
+    raises.
+
+    ``ingest_time`` µs UTC; it stands in for the time of messages that have none, and of location
+    bodies whose time is none (``Vehicle.CurrentLocation.Timestamp`` is then marked invalid). Frames
+    of other messages are neither decoded nor rejected. Reject codes: ``cipher``, ``structure``.
+    """
+    if len(frames) == 0:
+        return Decoded((), ())
+    heads = read_heads(frames)
+    fault: dict[int, tuple[str, str]] = {}
+    usable = np.ones(len(heads), bool)
+    hidden = (heads.attributes & _ENCRYPTED) != 0
+    if hidden.any():
+        ours = np.isin(heads.message, (*RECORDS, AUTH, DEREGISTER))
+        for row in np.flatnonzero(hidden & ours).tolist():
+            fault[row] = ("cipher", "The body is encrypted; no key was agreed on.")
+        usable &= ~hidden
+    batches: list[SignalBatch] = []
+    rows: list[Ints] = []
+    if np.isin(heads.message, (*POSITIONS, BATCH)).any():
+        bodies = find_bodies(heads, usable)
+        for row in bodies.broken.tolist():
+            fault[row] = ("structure", "The body is too short for a location.")
+        if len(bodies.frame):
+            batches.append(_reports(frames, heads, bodies, ingest_time))
+            rows.append(bodies.frame)
+    rejects = [
+        Reject(code, reason, frames.bytes_of(row), row, int(frames.peer[row]))
+        for row, (code, reason) in sorted(fault.items())
+    ]
+    return Decoded(batches, rows, rejects)
+
+
+def _reports(frames: Frames, heads: Heads, bodies: Bodies, ingest_time: int) -> SignalBatch:
+    """Location bodies as rows of kind ``report``."""
+    tables = plan()
+    sink = Sink(len(bodies.frame))
+    event_time = _basic(tables, heads, bodies, ingest_time, sink)
+    raw = _items(tables, heads, bodies, sink)
+    signal = tables.catalogue[f"{LINK}.Protocol"]
+    old, new = (signal.words.index(word) for word in ("JT808_2013", "JT808_2019"))
+    editions = np.where(heads.layout[bodies.frame] == EDITION_2019, new, old)
+    sink.put(signal, None, editions.astype(np.uint8))
+    meta = {
+        "tenant": frames.tenant[bodies.frame],
+        "vehicle": frames.vehicle[bodies.frame],
+        "event_time": event_time,
+        "ingest_time": np.full(len(bodies.frame), ingest_time, np.int64),
+        "record": hash64(heads.buffer, bodies.start, bodies.end - bodies.start),
+        "reissued": pa.array(bodies.reissued),
+        "raw": raw,
+    }
+    signals = sink.columns()
+    triples = sink.triples()
+    if len(triples[0]):
+        meta["quality"] = quality_codes(*triples, len(bodies.frame))
+    return SignalBatch.build("report", meta, signals)
+
+
+def _basic(tables: Plan, heads: Heads, bodies: Bodies, ingest_time: int, sink: Sink) -> Ints:
+    """The basic 28 bytes; gives the times."""
+    buffer, start = heads.buffer, bodies.start
+    put_fields(buffer, tables.basic, start, BASIC_BYTES, rows=None, sink=sink)
+    basic = gather(buffer, start, _BASIC.itemsize).view(_BASIC).ravel()
+    status = basic["status"].astype(np.uint32)
+    for name, path, bit in (("latitude", "Latitude", _SOUTH), ("longitude", "Longitude", _WEST)):
+        signal = tables.catalogue[f"{LOCATION}.{path}"]
+        degrees = basic[name] / 1e6
+        degrees[(status & bit) != 0] *= -1.0
+        limit = 90.0 if name == "latitude" else 180.0
+        beyond = np.abs(degrees) > limit
+        quality = None
+        if beyond.any():
+            quality = np.where(beyond, np.uint8(Quality.INVALID), np.uint8(Quality.VALID))
+        sink.put(signal, None, degrees, quality)
+    event_time, good = read_bcd_times(buffer, start + 22)
+    if not good.all():
+        event_time = np.where(good, event_time, ingest_time)
+        sink.mark(np.flatnonzero(~good), tables.catalogue[f"{LOCATION}.Timestamp"])
+    return event_time
+
+
+def _items(tables: Plan, heads: Heads, bodies: Bodies, sink: Sink) -> pa.Array | None:
+    """Additional items; gives the ``raw`` column."""
+    buffer = heads.buffer
+    walked = walk(buffer, bodies.start + BASIC_BYTES, bodies.end)
+    left = Leftovers(sink.n)
+    for (number, size), found in walked.found.items():
+        entry = tables.entry(number, size)
+        if entry is None:
+            left.keep(number, found, size)
+            continue
+        again = found.rows[1:] == found.rows[:-1]
+        if again.any():
+            lost = np.append(again, False)
+            left.keep(number, Found(found.rows[lost], found.at[lost], found.turn[lost]), size)
+            found = Found(found.rows[~lost], found.at[~lost], found.turn[~lost])
+        collect(tables, buffer, entry, found, size, sink)
+    rows, at = walked.rest
+    left.keep_rest(buffer, rows, at, bodies.end[rows])
+    return left.column(buffer)

@@ -1,0 +1,141 @@
+"""One terminal's conversation, sans-IO: who it is, what its frames ask for, which answers it is owed.
+
+A gateway hands ``handle`` every frame that is no record and decides the events; a session fed by
+``receive_data`` decides for itself and accepts whatever is well formed.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+
+from motorcade.errors import MessageError
+from motorcade.protocols.commands import Answer
+from motorcade.protocols.frames import Frames
+from motorcade.protocols.jt808 import events
+from motorcade.protocols.jt808.answers import STORED, answer, flags_for
+from motorcade.protocols.jt808.decode import decode
+from motorcade.protocols.jt808.events import Event, Refused
+from motorcade.protocols.jt808.framing import cut
+from motorcade.protocols.jt808.heads import EDITION_2019, frames_of, identities, read_heads
+from motorcade.protocols.jt808.registration import read_auth, read_registration
+from motorcade.protocols.jt808.words import (
+    AUTH,
+    DEREGISTER,
+    GENERAL,
+    HEARTBEAT,
+    RECORDS,
+    REGISTER,
+    RESULTS,
+    TIME,
+    result_of,
+)
+
+__all__ = ["Session"]
+
+_UNSUPPORTED: Final = 4
+"""Flag of result 3."""
+
+
+class Session:
+    """The state of one connection. ``role`` '' | 'terminal', ``identity`` the phone number without
+    leading zeros."""
+
+    __slots__ = ("_frames", "_replies", "_tail", "identity", "role")
+
+    def __init__(self) -> None:
+        self.role = ""
+        self.identity = ""
+        self._tail = b""
+        self._frames: list[bytes] | None = None
+        self._replies: bytes = b""
+
+    def receive_data(self, data: bytes, now: int = 0) -> None:
+        """Take any slice of the stream; ``now`` µs UTC."""
+        found = cut([self._tail + data])
+        self._tail = found.remainder.get(0, b"")
+        for row in range(len(found.frames)):
+            frame = found.frames.bytes_of(row)
+            self._frames = [*(self._frames or ()), frame]
+            self._replies += self._own_reply(found.frames.take(np.array([row])), frame, now)
+
+    def frames_received(self) -> list[bytes]:
+        """Complete frames since the last call, each handed over once."""
+        frames, self._frames = self._frames or [], None
+        return frames
+
+    def data_to_send(self) -> bytes:
+        """Answers owed since the last call, once."""
+        data, self._replies = self._replies, b""
+        return data
+
+    def handle(self, frame: bytes, now: int, settings: Any = None) -> Event | None:
+        """What a frame asks for; None for a record the peer may send."""
+        zero = np.zeros(1, np.int64)
+        heads = read_heads(frames_of(np.frombuffer(frame, np.uint8), zero, zero + len(frame), zero))
+        message = int(heads.message[0])
+        base: dict[str, Any] = {
+            "frame": frame,
+            "session": self,
+            "message": message,
+            "serial": int(heads.serial[0]),
+        }
+        if message in RECORDS:
+            return None if self.role else Refused(**base, **_fault("login", "Data before login."))
+        if message & 0x8000 and message < 0xE000:
+            return Refused(**base, **_fault("direction", "Only a platform may send this."))
+        edition = 2019 if int(heads.layout[0]) == EDITION_2019 else 2013
+        try:
+            return self._asked(message, base, heads.body_of(0), edition, identities(heads)[0])
+        except MessageError as error:
+            return Refused(**base, **_fault("structure", error.detail, result_of("structure") + 1))
+
+    def _asked(
+        self, message: int, base: dict[str, Any], body: bytes, edition: int, phone: bytes
+    ) -> Event:
+        identity = phone.decode("ascii")
+        if message == REGISTER:
+            facts = read_registration(body, edition)
+            names = {name: facts[name] for name in ("vin", "plate", "terminal")}
+            return events.RegistrationRequested(**base, identity=identity, **names, facts=facts)
+        if message == AUTH:
+            facts = read_auth(body, edition)
+            code = facts.pop("code")
+            return events.LoginRequested(
+                **base, identity=identity, credential=code or None, facts=facts
+            )
+        if message == HEARTBEAT:
+            return events.Heartbeat(**base)
+        if message == DEREGISTER:
+            return events.LoggedOut(**base)
+        if message == TIME:
+            return events.TimeSync(**base)
+        if message == GENERAL:
+            return events.Answered(**base, answer=_general_answer(body))
+        reason = f"Message 0x{message:04X} is not one of the standard."
+        return Refused(**base, **_fault("message", reason, _UNSUPPORTED))
+
+    def _own_reply(self, frames: Frames, frame: bytes, now: int) -> bytes:
+        """What a platform that accepts everything well-formed answers."""
+        role, self.role = self.role, "terminal"
+        event = self.handle(frame, now)
+        self.role = role
+        if event is not None:
+            return event.reply(STORED, now)
+        flags = flags_for(frames, decode(frames, now).rejects)
+        return answer(frames, flags, np.zeros(1, bool), now).buffer
+
+
+def _fault(code: str, reason: str, owed: int = 0) -> dict[str, Any]:
+    return {"code": code, "reason": reason, "owed": owed}
+
+
+def _general_answer(body: bytes) -> Answer | None:
+    """0001: serial and id of what it answers, and a result."""
+    if len(body) < 5:
+        raise MessageError(f"a general answer has 5 bytes, not {len(body)}")
+    serial, result = int.from_bytes(body[:2], "big"), body[4]
+    code = RESULTS.get(result, "failed")
+    outcome = "succeeded" if result == 0 else "failed"
+    return Answer(key=f"808:{serial}", outcome=outcome, code=code)  # type: ignore[arg-type]

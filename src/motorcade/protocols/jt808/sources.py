@@ -1,0 +1,46 @@
+"""Which item fills which signal: the tables turned round, for docs and tests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from motorcade.protocols.jt808 import tables
+from motorcade.protocols.jt808.plan import plan
+
+__all__ = ["SIGNALS", "Source"]
+
+
+class Source(NamedTuple):
+    """One field that fills a signal."""
+
+    item: int
+    """Id of the additional item; 0 for the basic location."""
+    name: str
+    standard: str
+    at: int
+    width: int
+    scale: float
+    unit: str
+
+
+def _all() -> dict[str, tuple[Source, ...]]:
+    found: dict[str, list[Source]] = {}
+    for one in tables.BASIC:
+        source = Source(0, "basic location", "JT/T 808", one.at, one.width, one.scale, one.unit)
+        found.setdefault(one.path, []).append(source)
+    for path, at in (("Latitude", 8), ("Longitude", 12)):
+        source = Source(0, "basic location", "JT/T 808", at, 4, 1e-6, "degrees")
+        found.setdefault(f"{tables.LOCATION}.{path}", []).append(source)
+    for item in plan().items():
+        head = (item.id, item.name, item.source)
+        for one in (*item.fields, *(series.field for series in item.series)):
+            source = Source(*head, one.at, one.width, one.scale, one.unit)
+            found.setdefault(one.path, []).append(source)
+        for text in item.texts:
+            found.setdefault(text.path, []).append(Source(*head, text.at, text.size, 1.0, ""))
+    return {path: tuple(sources) for path, sources in found.items()}
+
+
+SIGNALS: Final[Mapping[str, tuple[Source, ...]]] = _all()
+"""VSS path to the fields that fill it."""
