@@ -329,6 +329,17 @@ COMMAND_ATTEMPTS_KEPT: Final = 20
 COMMAND_NOTES_KEPT: Final = 8
 """Answers kept that came after a command's end. At the bound: further ones are dropped."""
 
+COMMAND_WAKES_MAX: Final = 10_000
+"""Wake-ups under way, and vehicles remembered as asked for, in one process. At the bound: the
+vehicle is not woken, its command waits until it comes."""
+
+COMMAND_WAKE_EVERY_S: Final = 60.0
+"""A vehicle is woken no more often: it costs an SMS, and a car needs some seconds to come."""
+
+COMMANDS_OPEN_PER_VEHICLE_MAX: Final = 256
+"""Open commands of one vehicle: far fewer than the 65,535 numbers they have, so that none is soon
+given again. At the bound: CapacityError."""
+
 # ── sessions ─────────────────────────────────────────────────────────────────────────────────────
 SESSIONS_GATEWAYS_MAX: Final = 4_096
 """Names of gateway processes one partition remembers the newest start of, to refuse words of older
@@ -367,3 +378,32 @@ FORWARDING_ROUND_BYTES_MAX: Final = 8 << 20
 FORWARDING_NAMES_CACHED_MAX: Final = 100_000
 """Vehicles one worker remembers VIN and plate of, some 200 bytes each. At the bound: all are
 forgotten and asked for again."""
+
+# ── MQTT ─────────────────────────────────────────────────────────────────────────────────────────
+MQTT_PACKET_BYTES_MAX: Final = 128 << 10
+"""One packet, two of the largest frames of any protocol inside one: half of what a peer may have
+pending. At the bound: MQTT 5 is told 0x95 (it knows the bound from CONNACK), then closed."""
+
+MQTT_RECEIVE_MAX: Final = 1_024
+"""Publishes of QoS 1 and 2 a vehicle may have unacknowledged: 20 s of one that sends 50 a second.
+At the bound: MQTT 5 is told 0x93 (it knows the bound from CONNACK), then closed."""
+
+MQTT_ALIASES_MAX: Final = 16
+"""Topic aliases of one session; a vehicle has few channels. At the bound: 0x94, then closed."""
+
+MQTT_FILTERS_MAX: Final = 8
+"""Filters one session may subscribe; one says all. At the bound: the filter is refused (0x97)."""
+
+MQTT_WILL_BYTES_MAX: Final = 1 << 10
+"""Payload of a will, which each session keeps. At the bound: the CONNECT is refused (0x97)."""
+
+MQTT_COMMANDS_IN_FLIGHT_MAX: Final = 64
+"""Commands one session has sent and not heard of, or the client's receive maximum if that is less. At
+the bound: CapacityError, the commands app tries again."""
+
+MQTT_KEEP_ALIVE_S_MAX: Final = 1_200
+"""Longest keep-alive asked of MQTT 5 vehicles: networks forget an idle link after 5 to 20 minutes.
+At the bound: the CONNACK says this one."""
+
+MQTT_SESSION_EXPIRY_S_MAX: Final = 86_400
+"""How long a lost session's subscription may be kept. At the bound: the CONNACK says this."""

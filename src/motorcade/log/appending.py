@@ -64,7 +64,7 @@ class Appending:
         self._checked_s = -_STATVFS_EVERY_S
         self._free_bytes: int | None = None
 
-    async def append(self, partition: int, batches: Sequence[SignalBatch]) -> int:
+    async def append(self, partition: int, batches: Sequence[SignalBatch], name: str = "") -> int:
         """See ``Log.append``."""
         deadline = self._clock.monotonic_s() + self._config.append_timeout_s
         self.check_disk()
@@ -76,8 +76,10 @@ class Appending:
                     named.append((batch, await self._name(batch, deadline)))
             row_max = self._connection.client.max_payload - _HEADERS_ROOM
             last = 0
-            for message in pack(named, row_bytes_max=row_max):
-                last = await self.store(partition, message, deadline)
+            subject, stream = telemetry_subject(partition), telemetry_stream(partition)
+            for number, message in enumerate(pack(named, row_bytes_max=row_max)):
+                one = f"{name}.{number}" if name else ""
+                last = await self.put(subject, stream, message, deadline, one)
             return last
         finally:
             self._slots.release()

@@ -83,6 +83,11 @@ class Log:
             raise
         return cls(connection, config, clock or SystemClock())
 
+    @property
+    def connected(self) -> bool:
+        """Whether the server can be spoken to right now."""
+        return self._connection.connected
+
     async def close(self) -> None:
         """Close the connection; consumers end, waiting appends fail."""
         await self._connection.close()
@@ -92,15 +97,18 @@ class Log:
         """Number of partitions, 0 to ``partitions - 1``."""
         return self._config.partitions
 
-    async def append(self, partition: int, batches: Sequence[SignalBatch]) -> int:
+    async def append(self, partition: int, batches: Sequence[SignalBatch], name: str = "") -> int:
         """Store batches; when this returns they are fsynced. Returns the last message's sequence.
 
         Batches share messages, and are split by rows, so that none is above 1 MiB. Raises
         ``CapacityError`` where log or disk is full, ``DependencyError`` where the server gave no
         answer for ``append_timeout_s`` (the batches may be stored, or in part: append them again
         and let readers drop the doubles), ``Invalid`` for a row no message can hold.
+
+        ``name``: who appends the same batches again under the same name, within
+        ``duplicate_window_s``, finds them stored once.
         """
-        return await self._appending.append(partition, batches)
+        return await self._appending.append(partition, batches, name)
 
     def consume(self, partition: int, after: int) -> Consumer:
         """The partition's records with sequences above ``after`` (0: all), for ever."""

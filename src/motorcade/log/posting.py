@@ -21,6 +21,9 @@ __all__ = ["EventFollower", "EventRecord", "Posting"]
 
 _log = structlog.get_logger(__name__)
 
+_EVENT_BYTES: Final = 150
+"""What an event counts when records are taken together."""
+
 _EVENTS_PER_MESSAGE: Final = 2048
 """Some 300 KB: so few that one message is fsynced and applied in milliseconds."""
 
@@ -58,6 +61,9 @@ class EventFollower(Follower[EventRecord]):
             _log.error("log events unreadable", stream=self._stream, sequence=place.sequence)
             fault = error
         return EventRecord(place.sequence, place.time_us, events, place.pending, place.gap, fault)
+
+    def _size(self, record: EventRecord) -> int:
+        return len(record.events) * _EVENT_BYTES
 
 
 class Posting:
