@@ -212,7 +212,7 @@ class World:
         self.table = Table()
         self._marks = marks
         self._gateways: list[Gateway] = []
-        self._cars: list[Car] = []
+        self._cars: list[Any] = []
 
     async def gateway(self, log: Any = None, **changes: Any) -> Gateway:
         """One more gateway; ``rules`` are the listener's, the others the gateway's settings."""
@@ -229,6 +229,11 @@ class World:
         self._cars.append(car)
         if vin is not None:
             await car.login(vin)
+        return car
+
+    def own(self, car: Any) -> Any:
+        """Have this closed with the world."""
+        self._cars.append(car)
         return car
 
     async def rows(self, kind: str = "report") -> list[dict[str, Any]]:

@@ -53,8 +53,10 @@ class Entrance:
         login_us = self._shared.clock.now_us()
         names = list(dict.fromkeys(one.event.identity for one in batch))
         kind = self._listener.traits.identity
+        # Who proves nothing must not make the registry grow.
+        register = self._listener.rules.credentials == "optional"
         try:
-            known = await self._shared.directory.identify(kind, names)
+            known = await self._shared.directory.identify(kind, names, register=register)
         except MotorcadeError as error:
             self._shared.metrics.unstored[error.code] += len(batch)
             await self._answer([(one, "unavailable") for one in batch])

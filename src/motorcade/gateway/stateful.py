@@ -125,7 +125,7 @@ class Stateful:
 
     def _answered(self, row: int, event: Any, peer: Peer, outcome: Outcome, now_us: int) -> bool:
         reply = event.reply(1, now_us)
-        if event.answer is None:
+        if event.answer is None or not self._table.link[peer.slot]:
             self._say(row, reply, peer, outcome)
         else:
             told = self._conversation.listener.linked.answer_of(peer, event.answer)

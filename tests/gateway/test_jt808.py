@@ -1,0 +1,217 @@
+"""JT/T 808 terminals at the gateway: registration, login, locations, datagrams, commands."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+
+from gateway.terminals import (
+    Datagrams,
+    Terminal,
+    auth,
+    general,
+    location,
+    packed,
+    register,
+    unpacked,
+)
+from gateway.test_links import told
+from gateway.world import OFF, World, eventually
+from motorcade.gateway.config import ListenerConfig
+from motorcade.gateway.entrance import Entrance
+from motorcade.gateway.gateway import Gateway
+from motorcade.gateway.stateful import Stateful
+from motorcade.log.downlink import Downlink, down_subject, pack_downlinks, read_downlinked
+from motorcade.log.events import CommandAnswered, LinkDown, LinkUp
+from motorcade.protocols.commands import Command
+
+pytestmark = pytest.mark.engines
+assert Entrance
+assert Stateful
+
+_PHONES = itertools.count(13_800_000_000)
+
+
+async def door(world: World, **rules: Any) -> Gateway:
+    """A gateway with a JT/T 808 door, TCP and UDP."""
+    doors = {"listen": "127.0.0.1:0", "udp_listen": "127.0.0.1:0", **rules}
+    return await world.gateway(jt808=ListenerConfig(**doors))
+
+
+def phone_of(world: World, vin: str = "") -> tuple[str, str]:
+    """A phone number and the VIN of the car that has it."""
+    vin = vin or world.table.add()
+    phone = str(next(_PHONES))
+    number = world.table.known[vin].vehicle
+    world.table.name("phone", phone, vin, f"code-{number}")
+    return phone, vin
+
+
+@pytest.fixture
+async def gateway(world: World) -> Gateway:
+    return await door(world)
+
+
+async def terminal(world: World, gateway: Gateway, phone: str) -> Terminal:
+    car: Terminal = world.own(await Terminal.open(phone, gateway.addresses["jt808"][0]))
+    return car
+
+
+async def test_a_terminal_registers_authenticates_and_reports(
+    world: World, gateway: Gateway
+) -> None:
+    phone, vin = phone_of(world)
+    car = await terminal(world, gateway, phone)
+    result, code = await car.register()
+    assert result == 0
+    assert await car.login(code) == 0
+    car.send(location(phone, 77), location(phone, 78))
+    answers = [await car.receive(), await car.receive()]
+    assert [(message, body.hex()) for message, body in answers] == [
+        (0x8001, "004d020000"),
+        (0x8001, "004e020000"),
+    ]
+    rows = await world.rows()
+    assert len(rows) == 2
+    assert {row["vehicle"] for row in rows} == {world.table.known[vin].vehicle}
+    assert rows[0]["Vehicle.Speed"] == pytest.approx(60.5)
+    (up,) = await told(world, LinkUp, vin)
+    assert (up.protocol, up.identity, up.reachable) == ("jt808", phone, True)
+    await car.close()
+    await eventually(lambda: told(world, LinkDown, vin))
+
+
+async def test_what_stands_behind_a_login_waits_for_it(world: World, gateway: Gateway) -> None:
+    phone, _ = phone_of(world)
+    car = await terminal(world, gateway, phone)
+    _, code = await car.register()
+    car.send(auth(phone, code) + location(phone) + location(phone) + packed(2, phone, b""))
+    assert [(await car.receive())[0] for _ in range(4)] == [0x8001] * 4
+    assert len(await world.rows()) == 2
+
+
+async def test_registration_and_login_in_one_segment(world: World, gateway: Gateway) -> None:
+    phone, vin = phone_of(world)
+    car = await terminal(world, gateway, phone)
+    code = f"code-{world.table.known[vin].vehicle}"
+    car.send(register(phone) + auth(phone, code) + location(phone))
+    assert [(await car.receive())[0] for _ in range(3)] == [0x8100, 0x8001, 0x8001]
+
+
+async def test_a_wrong_code_and_an_unknown_phone_are_refused(
+    world: World, gateway: Gateway
+) -> None:
+    phone, _ = phone_of(world)
+    car = await terminal(world, gateway, phone)
+    assert await car.login("wrong") != 0
+    car.send(location(phone))
+    stranger = await terminal(world, gateway, "19999999999")
+    result, code = await stranger.register()
+    assert result != 0
+    assert code == ""
+    assert await stranger.login("whatever") != 0
+    assert await world.rows() == []
+    rejects = gateway.metrics.rejects
+    assert rejects["credentials"] == 1
+    assert rejects["unknown_vin"] == 2
+
+
+async def test_data_before_a_login_is_not_stored(world: World, gateway: Gateway) -> None:
+    phone, _ = phone_of(world)
+    car = await terminal(world, gateway, phone)
+    car.send(location(phone))
+    result, code = await car.register()
+    assert (result, bool(code)) == (0, True)
+    assert await world.rows() == []
+
+
+async def test_another_phones_frames_are_refused(world: World, gateway: Gateway) -> None:
+    phone, vin = phone_of(world)
+    other, _ = phone_of(world)
+    car = await terminal(world, gateway, phone)
+    await car.login(f"code-{world.table.known[vin].vehicle}")
+    car.send(location(other), location(phone))
+    first, second = await car.receive(), await car.receive()
+    assert (first[1][4] != 0, second[1][4]) == (True, 0)
+    assert len(await world.rows()) == 1
+
+
+async def test_a_registration_may_bind_where_the_operator_says_so(world: World) -> None:
+    gateway = await door(world, bind_on_registration=True)
+    vin = world.table.add()
+    car = await terminal(world, gateway, str(next(_PHONES)))
+    result, code = await car.register(vin)
+    assert result == 0
+    assert await car.login(code) == 0
+
+
+async def test_optional_credentials_let_in_who_brings_none(world: World) -> None:
+    gateway = await door(world, credentials="optional")
+    phone, _ = phone_of(world)
+    car = await terminal(world, gateway, phone)
+    assert await car.login("wrong") != 0
+    assert await car.login("") == 0
+
+
+async def test_the_registry_away_means_no_and_later_yes(world: World, gateway: Gateway) -> None:
+    phone, vin = phone_of(world)
+    car = await terminal(world, gateway, phone)
+    world.table.away = True
+    assert await car.login("code") != 0
+    world.table.away = False
+    assert await car.login(f"code-{world.table.known[vin].vehicle}") == 0
+
+
+async def test_terminals_may_come_by_datagrams(world: World, gateway: Gateway) -> None:
+    phone, vin = phone_of(world)
+    device = await Datagrams.open(gateway.addresses["jt808"][1])
+    device.send(register(phone))
+    _, body = unpacked(await device.receive())
+    device.send(auth(phone, body[3:].decode()))
+    assert unpacked(await device.receive())[1][4] == 0
+    device.send(b"\x7e\x02 half a frame")
+    device.send(location(phone, 5))
+    assert unpacked(await device.receive()) == (0x8001, bytes.fromhex("0005020000"))
+    (row,) = await world.rows()
+    assert row["vehicle"] == world.table.known[vin].vehicle
+    device.close()
+
+
+async def ask(world: World, gateway: Gateway, *commands: Downlink) -> list[Any]:
+    subject = down_subject(gateway.links.incarnation)
+    return read_downlinked(await world.log.request(subject, pack_downlinks(commands)))
+
+
+async def test_a_command_goes_down_and_its_answer_is_an_event(
+    world: World, gateway: Gateway
+) -> None:
+    phone, vin = phone_of(world)
+    car = await terminal(world, gateway, phone)
+    number = world.table.known[vin].vehicle
+    await car.login(f"code-{number}")
+    (up,) = await eventually(lambda: told(world, LinkUp, vin))
+
+    def text(link: str, vehicle: int = number, kind: str = "text") -> Downlink:
+        said = Command(id="0" * 32, number=4711, kind=kind, parameters={"text": "hello"}, time_us=1)
+        return Downlink(link=link, vehicle=vehicle, command=said)
+
+    results = await ask(
+        world,
+        gateway,
+        text(up.link),
+        text(up.link + "9"),
+        text("another.1/jt808/1"),
+        text(up.link, 1),
+        text(up.link, kind="charge_start"),
+    )
+    assert [one.code for one in results][:4] == ["sent", "no_link", "no_link", "no_link"]
+    assert results[4].code in ("unsupported", "invalid")
+    message, body = await car.receive()
+    assert message == 0x8300
+    assert body.endswith(b"hello")
+    car.send(general(phone, 4711, 0x8300))
+    (told_,) = await eventually(lambda: told(world, CommandAnswered, vin))
+    assert (told_.key, told_.outcome, told_.link) == (results[0].key, "succeeded", up.link)
+    assert OFF.listen == ""
