@@ -44,6 +44,7 @@ class Name:
 
     vin: str
     plate: str = ""
+    iccid: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -207,13 +207,14 @@ class Forwarders:
                 )
 
     async def names_of(self, tenant: int, numbers: Sequence[int]) -> dict[int, Name]:
-        """VIN and plate by vehicle number, for those that are the tenant's."""
+        """VIN, plate and SIM card by vehicle number, for those that are the tenant's."""
         async with self._store.tenant(tenant) as connection:
             cursor = await connection.execute(
-                "SELECT number, vin, plate FROM vehicles WHERE tenant = %s AND number = ANY(%s)",
+                "SELECT number, vin, plate, iccid FROM vehicles"
+                " WHERE tenant = %s AND number = ANY(%s)",
                 (tenant, list(numbers)),
             )
-            return {int(row[0]): Name(row[1], row[2]) for row in await cursor.fetchall()}
+            return {int(row[0]): Name(*row[1:]) for row in await cursor.fetchall()}
 
     async def chosen(
         self, tenant: int, vins: Sequence[str], labels: Sequence[str]

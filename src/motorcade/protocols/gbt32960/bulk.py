@@ -42,8 +42,10 @@ def encode_reports(
 
     ``vins`` uint8 (n, 17), ``event_time`` µs UTC (n), ``columns`` by VSS path in catalogue units:
     (n), or (n, m) for list signals; enumerations as codes. NaN, and a field without a column, is
-    sent as invalid. ``items`` are the information types in the order wanted; by default those that
-    some column belongs to, ascending. Paths no item has are ignored.
+    sent as invalid. Packs and stacks: one, unless the column of their counts (``…Pack.CellCount``,
+    (n, m), the same in every row) says that their columns and lists hold several. ``items`` are
+    the information types in the order wanted; by default those that some column belongs to,
+    ascending. Paths no item has are ignored.
     """
     known = {item.type: item for item in EDITIONS[edition]}
     if items is None:
@@ -86,8 +88,7 @@ def _paths(item: Item) -> set[str]:
 def _segment(catalogue: Catalogue, segment: Segment, columns: Columns, n: int) -> list[Bytes]:
     """The bytes of one segment: its fixed part, then its list."""
     if segment.repeats is not None:
-        body = _segment(catalogue, segment.repeats, columns, n)
-        return [np.ones((n, 1), np.uint8), *body]
+        return _repetitions(catalogue, segment.repeats, columns, n)
     fixed = np.zeros((n, segment.size), np.uint8)
     for one in segment.fields:
         _write(catalogue, fixed, one, columns.get(one.path), one.path)
@@ -96,6 +97,29 @@ def _segment(catalogue: Catalogue, segment: Segment, columns: Columns, n: int) -
         at, width = segment.count
         fixed[:, at : at + width] = list(count.to_bytes(width, "big"))
     return [fixed, rows]
+
+
+def _repetitions(catalogue: Catalogue, segment: Segment, columns: Columns, n: int) -> list[Bytes]:
+    """As many as the column of ``segment.counts`` has, (n, m) and the same in every row; one where
+    there is no such column."""
+    counts = columns.get(segment.counts)
+    if counts is None:
+        return [np.ones((n, 1), np.uint8), *_segment(catalogue, segment, columns, n)]
+    times = counts.shape[1]
+    edges = np.zeros(times + 1, np.int64)
+    np.cumsum(counts[0], out=edges[1:])
+    unknown = np.full((n, int(edges[-1])), np.nan)
+    parts: list[Bytes] = [np.full((n, 1), times, np.uint8)]
+    for place in range(times):
+        own = {
+            one.path: columns[one.path][:, place] for one in segment.fields if one.path in columns
+        }
+        begin, end = edges[place : place + 2].tolist()
+        for one in segment.elements:
+            known = columns.get(one.path, unknown)
+            own[one.path] = (known if known.shape == unknown.shape else unknown)[:, begin:end]
+        parts.extend(_segment(catalogue, segment, own, n))
+    return parts
 
 
 def _elements(
