@@ -340,6 +340,16 @@ COMMANDS_OPEN_PER_VEHICLE_MAX: Final = 256
 """Open commands of one vehicle: far fewer than the 65,535 numbers they have, so that none is soon
 given again. At the bound: CapacityError."""
 
+COMMAND_PRIORITY_MAX: Final = 100
+"""Priorities of commands; the classes have 20 to 90. Above: Invalid."""
+
+COMMAND_TTL_S_MAX: Final = 7_776_000
+"""How long a command may wait: 90 days, as long as a parked car or a ship's container is away.
+Above: Invalid."""
+
+COMMAND_TTL_S_DEFAULT: Final = 300
+"""How long a command waits that says nothing: what a person would wait for a door."""
+
 # ── sessions ─────────────────────────────────────────────────────────────────────────────────────
 SESSIONS_GATEWAYS_MAX: Final = 4_096
 """Names of gateway processes one partition remembers the newest start of, to refuse words of older

@@ -1,7 +1,8 @@
 """What can be commanded: the kinds, what each takes, and what a caller got wrong.
 
-In: a kind and parameters as parsed JSON. Out: the parameters with defaults filled in, or ``Invalid``
-that names every wrong one. ``docs/commands.md`` shows these tables and is tested against them.
+In: a kind and parameters as parsed JSON. Out: the parameters with defaults filled in, or
+``Invalid`` that names every wrong one. ``docs/commands.md`` shows these tables and is tested
+against them.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from motorcade import limits
 from motorcade.errors import Invalid
@@ -218,7 +219,7 @@ def check_signals(values: Mapping[str, Any], catalogue: Catalogue) -> dict[str, 
     return {path: _signal_value(path, value, catalogue) for path, value in values.items()}
 
 
-def _refuse(wrong: list[tuple[str, str]]) -> Any:
+def _refuse(wrong: list[tuple[str, str]]) -> NoReturn:
     raise Invalid(
         "; ".join(f"{field}: {message}" for field, message in wrong),
         errors=[{"field": field, "message": message} for field, message in wrong],
