@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
+from motorcade.fleet.kept import KeptSession
+
 __all__ = ["Directory", "Identified", "Known", "Remembered", "VehicleCache", "vin_text"]
 
 _UNKNOWN_S = 2.0
@@ -62,6 +64,12 @@ class Directory(Protocol):
 
     async def auth_code(self, vehicle: int) -> str:
         """The code a JT/T 808 terminal is given when it registers, and logs in with."""
+
+    async def kept_sessions(self, protocol: str, vehicles: Sequence[int]) -> Mapping[int, bytes]:
+        """What earlier sessions of these vehicles left to be kept, and still holds."""
+
+    async def keep_sessions(self, protocol: str, sessions: Sequence[KeptSession]) -> None:
+        """Keep what sessions leave; an empty state forgets."""
 
     async def platform_login(self, user: str, password: str) -> int | None:
         """The tenant whose platform account this is, or None."""

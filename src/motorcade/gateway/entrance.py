@@ -22,7 +22,7 @@ from motorcade.errors import CallerError, MotorcadeError
 from motorcade.gateway.directory import Identified
 from motorcade.gateway.peers import Peer
 from motorcade.gateway.shared import Shared
-from motorcade.protocols.frames import Decoded, frames_from
+from motorcade.protocols.frames import Decoded, Frames, frames_from
 
 if TYPE_CHECKING:
     from motorcade.gateway.listener import Listener
@@ -51,7 +51,7 @@ class Entrance:
     async def admit(self, batch: Sequence[Request]) -> None:
         """Let in, or refuse, everybody of ``batch``."""
         login_us = self._shared.clock.now_us()
-        names = list(dict.fromkeys(one.event.identity for one in batch))
+        names = list(dict.fromkeys(one.name for one in batch))
         kind = self._listener.traits.identity
         # Who proves nothing must not make the registry grow.
         register = self._listener.rules.credentials == "optional"
@@ -63,7 +63,7 @@ class Entrance:
             return
         registering = [one for one in batch if hasattr(one.event, "terminal")]
         for one in registering:
-            await self._register(one, known.get(one.event.identity))
+            await self._register(one, known.get(one.name))
         wanting = [one for one in batch if not hasattr(one.event, "terminal")]
         if wanting:
             await self._let_in(wanting, known, login_us)
@@ -71,7 +71,7 @@ class Entrance:
     async def _let_in(
         self, batch: Sequence[Request], known: Mapping[str, Identified], login_us: int
     ) -> None:
-        found = [known.get(one.event.identity) for one in batch]
+        found = [known.get(one.name) for one in batch]
         codes = [self._objection(one, who) for one, who in zip(batch, found, strict=True)]
         frames = frames_from([one.frame for one in batch]).addressed(
             np.array(
@@ -90,11 +90,27 @@ class Entrance:
         for row in rows.tolist():
             if row not in accepted:
                 codes[row] = "unavailable"
+        if self._listener.traits.keeps:
+            await self._resume(batch, frames, accepted, codes)
         self._logins.sign_on(frames, batch, accepted, login_us)
         for one, code, who in zip(batch, codes, found, strict=True):
             if code and code != "unavailable":
                 self._logins.keep(code, _REASONS[code], one, 0 if who is None else who.tenant)
         await self._answer(list(zip(batch, codes, strict=True)))
+
+    async def _resume(
+        self, batch: Sequence[Request], frames: Frames, accepted: list[int], codes: list[str]
+    ) -> None:
+        """Go on with sessions that are not clean. While the registry does not answer, these are
+        told to come again: a session taken for new would lose what it asked for."""
+        wanted = [(batch[row].event, int(frames.vehicle[row])) for row in accepted]
+        try:
+            await self._listener.linked.keeping.resumed(wanted)
+        except MotorcadeError as error:
+            self._shared.metrics.unstored[error.code] += 1
+            for row in [row for row in accepted if not batch[row].event.clean]:
+                accepted.remove(row)
+                codes[row] = "unavailable"
 
     def _objection(self, one: Request, who: Identified | None) -> str:
         """Why a login is refused; empty for none."""
@@ -105,7 +121,7 @@ class Entrance:
             digest = sha256(event.credential.encode()).digest()
             right = any(compare_digest(digest, secret) for secret in who.secrets)
             return "" if right else "credentials"
-        if certified_name(one.peer) in (event.identity, who.vin):
+        if certified_name(one.peer) in (one.name, who.vin):
             return ""
         return "" if self._listener.rules.credentials == "optional" else "credentials"
 
@@ -152,6 +168,8 @@ class Entrance:
             if one.peer.slot < 0:
                 continue
             flag = one.event.refusal(code) if code else 1
+            if not code and not one.event.identity:
+                one.peer.session.identity = one.name  # its certificate said who it is
             one.peer.send(one.event.reply(flag, now_us))
             if code in fatal:
                 self._listener.close(one.peer, code, flushing=True)

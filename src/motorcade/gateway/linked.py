@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from motorcade.gateway.config import BEARERS
 from motorcade.gateway.directory import vin_text
 from motorcade.gateway.downlink import sealed_for
+from motorcade.gateway.keeping import Keeping
 from motorcade.gateway.peers import TERMINAL, Peer
 from motorcade.gateway.relays import Relays
 from motorcade.gateway.wills import Wills
@@ -38,10 +39,12 @@ class Linked:
         self._table = listener.table
         self._relays = Relays(listener)
         self._wills = Wills(listener)
+        self.keeping = Keeping(listener)
 
     async def settled(self) -> None:
-        """Returns when the wills of broken links are stored or given up."""
+        """Returns when the wills of broken links are stored or given up, kept sessions written."""
         await self._wills.settled()
+        await self.keeping.settled()
 
     def sweep(self, now_s: float) -> None:
         """End the links of relayed vehicles that have been silent for long."""
@@ -65,17 +68,18 @@ class Linked:
         table.drives(slot, vehicle, identity)
         table.bearer[slot] = bearer
         table.link[slot] = self._shared.links.number()
-        keep_alive_s = float(getattr(peer.session, "keep_alive_s", 0) or 0)
-        table.idle_s[slot] = keep_alive_s if keep_alive_s > 0 else np.inf
         self._shared.links.up(self.link_of(peer))
+        if self._listener.traits.keeps:
+            self.keeping.note(peer, ended=False)
 
     def signed_off(self, peer: Peer, reason: str) -> None:
         """A vehicle's session on this connection ends."""
         table, slot = self._table, peer.slot
         if table.link[slot]:
-            will = getattr(peer.session, "will", None)
-            if will is not None and reason != "logout":
-                self._wills.add(peer, will)
+            if getattr(peer.session, "will", None) is not None:
+                self._wills.add(peer)
+            if self._listener.traits.keeps and reason != "replaced":  # else it lives on elsewhere
+                self.keeping.note(peer, ended=True)
             link = self._shared.links.id_of(self._listener.name, int(table.link[slot]))
             self._shared.links.down(int(table.vehicle[slot]), int(table.tenant[slot]), link, reason)
         table.sign_off(slot)
@@ -93,8 +97,7 @@ class Linked:
             address=peer.address(),
             epoch=int(table.login_us[slot]),
             at_us=self._shared.clock.now_us(),
-            reachable=bool(self._listener.traits.commands)
-            and getattr(peer.session, "reachable", True),
+            reachable=bool(self._listener.traits.commands) and reachable(peer),
             identity=vin_text(bytes(table.identity[slot])),
         )
 
@@ -108,6 +111,8 @@ class Linked:
     def reachable(self, peer: Peer) -> None:
         """A peer may be sent commands from now on."""
         if self._table.link[peer.slot]:
+            if self._listener.traits.keeps:
+                self.keeping.note(peer, ended=False)
             self._shared.links.up(self.link_of(peer))
 
     def relayed(self, tick: Tick, rows: NDArray[np.int64], identity: NDArray[np.bytes_]) -> None:
@@ -145,3 +150,8 @@ class Linked:
             return Downlinked(code="busy")
         name = vin_text(bytes(self._table.identity[slot]))
         return sealed_for(self._listener, name, peer, asked.command)
+
+
+def reachable(peer: Peer) -> bool:
+    """Whether commands can be sent to a peer: an MQTT client must have subscribed to them."""
+    return bool(getattr(peer.session, "reachable", True))

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from motorcade.errors import MotorcadeError
 from motorcade.gateway.config import BEARERS, bearer_code
 from motorcade.gateway.directory import vin_text
-from motorcade.gateway.entrance import Entrance
+from motorcade.gateway.entrance import Entrance, certified_name
 from motorcade.gateway.peers import PLATFORM, WAITING, Peer
 from motorcade.gateway.shared import Shared
 from motorcade.gateway.store import store
@@ -48,6 +48,7 @@ class Request(NamedTuple):
     peer: Peer
     frame: bytes
     event: Any = None
+    name: str = ""
 
 
 class Logins:
@@ -71,7 +72,8 @@ class Logins:
     def request(self, peer: Peer, frame: bytes, event: Any = None) -> None:
         """A terminal wants in by this login frame, read or not; it waits."""
         peer.state |= WAITING
-        self._waiting.append(Request(peer, frame, event))
+        name = "" if event is None else event.identity or certified_name(peer) or ""
+        self._waiting.append(Request(peer, frame, event, name))
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._rounds())
 
@@ -227,10 +229,12 @@ class Logins:
             before = table.peer[holders.get((vehicle, bearer), peer.slot)]
             if before is not None and before is not peer:
                 listener.close(before, "replaced")
-            name = identities[row] if event is None else event.identity.encode()
+            name = identities[row] if event is None else batch[row].name.encode()
             listener.linked.signed_on(
                 peer, bearer, name, vehicle, tenant=int(frames.tenant[row]), login_us=login_us
             )
+            silence_s = float(getattr(event, "keep_alive_s", 0.0))
+            table.idle_s[peer.slot] = silence_s if silence_s > 0 else np.inf
             holders[vehicle, bearer] = peer.slot
             told.setdefault(BEARERS[bearer], []).append(vehicle)
         self._shared.metrics.logins += len(accepted)
@@ -283,7 +287,7 @@ class Logins:
         self._shared.metrics.rejects[code] += 1
         self._shared.quarantine.add(
             tenant=tenant,
-            vin=vin_text(name) if request.event is None else request.event.identity,
+            vin=vin_text(name) if request.event is None else request.name,
             protocol=self._protocol.NAME,
             peer=request.peer,
             code=code,

@@ -29,6 +29,8 @@ class Traits:
     hears: bool
     """Whether cut frames pass through their peers' sessions before they are decoded."""
     has_timers: bool
+    keeps: bool
+    """Whether a session may be resumed over a later connection."""
     is_signed: bool
     """Whether frames are signed with the vehicle's key."""
     fatal: frozenset[str]
@@ -55,6 +57,7 @@ class Traits:
             is_relay=bool(said("RELAY", False)),
             is_datagram=bool(said("DATAGRAMS", False)),
             hears=hasattr(protocol, "hear"),
+            keeps=stateful and hasattr(protocol.Session, "resume"),
             has_timers=stateful and hasattr(protocol.Session, "next_timer"),
             is_signed=hasattr(protocol, "verify"),
             fatal=frozenset(said("FATAL", ())),

@@ -8,7 +8,7 @@ then counted.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
@@ -42,10 +42,10 @@ class Wills:
         self._waiting: list[_Will] = []
         self._task: asyncio.Task[None] | None = None
 
-    def add(self, peer: Peer, will: Any) -> None:
-        """The link of ``peer`` broke; ``will`` is its session's."""
+    def add(self, peer: Peer) -> None:
+        """The link of ``peer`` ends, and its session holds a will."""
         table, slot = self._listener.table, peer.slot
-        frame = self._listener.protocol.will_frame(bytes(table.identity[slot]).decode(), will)
+        frame = peer.session.will_frame()
         self._waiting.append(_Will(int(table.vehicle[slot]), int(table.tenant[slot]), frame))
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._store())

@@ -1,0 +1,98 @@
+"""Sessions that outlive their connection: what they asked for is kept in the registry.
+
+In: sessions of logged-in peers whose protocol can resume them (MQTT's, unless clean). Out: their
+filters by vehicle, written behind in batches; read at the next login, at whatever gateway. Commands
+wait in the commands app, not here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+import structlog
+
+from motorcade.errors import MotorcadeError
+from motorcade.fleet.kept import KeptSession
+from motorcade.gateway.peers import Peer
+
+if TYPE_CHECKING:
+    from motorcade.gateway.listener import Listener
+
+__all__ = ["Keeping"]
+
+_CONNECTED_US: Final = 30 * 86_400_000_000
+"""How much longer a session is kept than it asked for while its link is up: the end of a killed
+gateway's links is not told here."""
+
+_PAUSE_S: Final = 1.0
+_FILTERS: Final = msgspec.msgpack.Decoder(tuple[tuple[str, int], ...])
+_log = structlog.get_logger(__name__)
+
+
+class Keeping:
+    """The kept sessions of one listener's vehicles."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self._name = listener.name
+        self._waiting: dict[int, KeptSession] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    def note(self, peer: Peer, *, ended: bool) -> None:
+        """What ``peer``'s session wants kept now; ``ended``: its link is over."""
+        table, slot, session = self._listener.table, peer.slot, peer.session
+        expiry_us = int(session.expiry_s) * 1_000_000
+        if not expiry_us:
+            return
+        now_us = self._listener.shared.clock.now_us()
+        state = msgspec.msgpack.encode(session.filters) if session.filters else b""
+        until_us = now_us + expiry_us + (0 if ended else _CONNECTED_US)
+        vehicle, tenant = int(table.vehicle[slot]), int(table.tenant[slot])
+        self._put(KeptSession(vehicle, tenant, state, until_us))
+
+    async def resumed(self, wanted: Sequence[tuple[Any, int]]) -> None:
+        """Give back to sessions what was kept of their vehicles: pairs of login event and vehicle
+        number. A clean start forgets. Raises ``DependencyError``."""
+        clean = [vehicle for event, vehicle in wanted if event.clean]
+        kept = {vehicle: event for event, vehicle in wanted if not event.clean}
+        for vehicle in clean:
+            self._put(KeptSession(vehicle, 0, b"", 0))
+        if not kept:
+            return
+        # What is not written yet is newer than what is.
+        waiting = {vehicle: one.state for vehicle, one in self._waiting.items() if vehicle in kept}
+        asked = [vehicle for vehicle in kept if vehicle not in waiting]
+        found = await self._listener.shared.directory.kept_sessions(self._name, asked)
+        for vehicle, state in {**found, **waiting}.items():
+            if state:
+                kept[vehicle].session.resume(_FILTERS.decode(state))
+
+    async def settled(self) -> None:
+        """Returns when all is written or the registry has refused it once more."""
+        if self._task is not None:
+            await asyncio.wait({self._task}, timeout=2 * _PAUSE_S)
+
+    def _put(self, kept: KeptSession) -> None:
+        self._waiting[kept.vehicle] = kept
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._write())
+
+    async def _write(self) -> None:
+        """Write what waits; while the registry is away the newest word of each vehicle waits."""
+        await asyncio.sleep(0)
+        try:
+            while self._waiting:
+                some, self._waiting = self._waiting, {}
+                try:
+                    await self._listener.shared.directory.keep_sessions(
+                        self._name, list(some.values())
+                    )
+                except MotorcadeError as error:
+                    self._waiting = {**some, **self._waiting}
+                    _log.warning("sessions are not kept yet", reason=error.detail)
+                    await asyncio.sleep(_PAUSE_S)
+        finally:
+            self._task = None
