@@ -1,0 +1,118 @@
+"""Where everything stands in many PUBLISH packets (section 3.3), found by the column.
+
+A PUBLISH: first byte, remaining length, topic (two bytes of length), packet identifier if QoS 1 or
+2, properties with their length if MQTT 5, payload. Its topic is ``v/<vin>/up/<channel>``.
+
+The packets that ``hear`` hands on are publishes like any other, with one difference: their DUP flag
+says that they are MQTT 5, because what comes after ``hear`` knows no session.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motorcade.protocols.frames import Frames
+from motorcade.protocols.mqtt.words import PUBLISH
+
+__all__ = ["CHANNEL_AT", "FIVE", "VIN_BYTES", "Layout", "is_publish", "layout", "types"]
+
+FIVE: Final = 0x08
+"""The DUP flag of a heard PUBLISH: it is MQTT 5."""
+
+VIN_BYTES: Final = 17
+
+CHANNEL_AT: Final = 2 + VIN_BYTES + 4
+"""Bytes of ``v/<vin>/up/``, so where the channel begins in a topic."""
+
+Ints = NDArray[np.int64]
+
+
+class Layout(NamedTuple):
+    """Columns (n) of publishes. Places are in the buffer; ``good`` is false where a part reaches
+    beyond its packet, and then the others mean nothing."""
+
+    qos: Ints
+    topic_at: Ints
+    topic_len: Ints
+    packet_id: Ints
+    properties_at: Ints
+    properties_len: Ints
+    payload_at: Ints
+    payload_len: Ints
+    good: NDArray[np.bool_]
+
+
+def types(frames: Frames) -> NDArray[np.uint8]:
+    """The packet type of every frame: uint8 (n)."""
+    return frames.buffer[frames.offset] >> np.uint8(4)
+
+
+def is_publish(frames: Frames) -> NDArray[np.bool_]:
+    """Which frames are publishes."""
+    found: NDArray[np.bool_] = types(frames) == PUBLISH
+    return found
+
+
+def layout(frames: Frames, five: NDArray[np.bool_] | None = None) -> Layout:
+    """Where everything stands in frames that are publishes; ``five``: which are MQTT 5 (those whose
+    DUP flag is set, as ``hear`` sets it)."""
+    buffer = frames.buffer
+    first = buffer[frames.offset]
+    if five is None:
+        five = (first & FIVE) != 0
+    end = frames.offset + frames.length
+    _, size = _varint(buffer, frames.offset + 1, end)
+    qos = ((first >> np.uint8(1)) & np.uint8(3)).astype(np.int64)
+    topic_at = frames.offset + 3 + size
+    topic_len = _u16(buffer, topic_at - 2, end)
+    after = topic_at + topic_len
+    packet_id = np.where(qos > 0, _u16(buffer, after, end), 1)
+    after = after + np.where(qos > 0, 2, 0)
+    properties_len, width = _varint(buffer, after, end)
+    properties_at = after + np.where(five, width, 0)
+    properties_len = np.where(five, properties_len, 0)
+    payload_at = properties_at + properties_len
+    good = (topic_at + topic_len <= end) & (payload_at <= end) & (packet_id > 0) & (qos < 3)
+    good &= ~five | (width > 0)
+    return Layout(
+        qos,
+        topic_at,
+        topic_len,
+        packet_id,
+        properties_at,
+        properties_len,
+        payload_at,
+        end - payload_at,
+        good,
+    )
+
+
+def _byte(buffer: NDArray[np.uint8], at: Ints, end: Ints) -> Ints:
+    """The byte at each place; 255 from its packet's end on."""
+    inside = at < end
+    found: Ints = buffer[np.where(inside, at, 0)].astype(np.int64)
+    found[~inside] = 255
+    return found
+
+
+def _u16(buffer: NDArray[np.uint8], at: Ints, end: Ints) -> Ints:
+    return _byte(buffer, at, end) << 8 | _byte(buffer, at + 1, end)
+
+
+def _varint(buffer: NDArray[np.uint8], at: Ints, end: Ints) -> tuple[Ints, Ints]:
+    """Values and widths of variable byte integers; width 0 where it is none."""
+    value = _byte(buffer, at, end)
+    width = np.ones(len(at), np.int64)
+    more = value >= 0x80
+    if not more.any():
+        return value, width
+    value &= 0x7F
+    for place in range(1, 4):
+        byte = _byte(buffer, at + place, end)
+        value = np.where(more, value | (byte & 0x7F) << 7 * place, value)
+        width = np.where(more, place + 1, width)
+        more = more & (byte >= 0x80)
+    return value, np.where(more, 0, width)
