@@ -28,13 +28,10 @@ _SELECT: Final = (
 )
 _UPSERT: Final = f"""
     INSERT INTO sessions (partition, live, {_FIELDS})
-    SELECT %s, live, vehicle, tenant, online, due_us, changed_us, ended_us, bearer, reason, last,
-           links::jsonb, ended::jsonb
-    FROM unnest(%s::boolean[], %s::bigint[], %s::bigint[], %s::boolean[], %s::bigint[],
-                %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[],
-                %s::text[])
-         AS new (live, vehicle, tenant, online, due_us, changed_us, ended_us, bearer, reason, last,
-                 links, ended)
+    SELECT %s, jsonb_array_length(links) > 0 OR due_us > 0, {_FIELDS}
+    FROM jsonb_to_recordset(%s::jsonb) AS new (
+        vehicle bigint, tenant bigint, online boolean, due_us bigint, changed_us bigint,
+        ended_us bigint, bearer text, reason text, last text, links jsonb, ended jsonb)
     ON CONFLICT (vehicle) DO UPDATE SET
         partition = EXCLUDED.partition, live = EXCLUDED.live, tenant = EXCLUDED.tenant,
         online = EXCLUDED.online, due_us = EXCLUDED.due_us, changed_us = EXCLUDED.changed_us,
@@ -135,7 +132,7 @@ class SessionStore:
         position they stand for."""
         async with self._store.platform() as connection:
             if sessions:
-                await connection.execute(_UPSERT.encode(), (partition, *_columns(sessions)))
+                await connection.execute(_UPSERT.encode(), (partition, _document(sessions)))
             if gateways is not None:
                 await _put_gateways(connection, partition, gateways, set(lost))
             await connection.execute(
@@ -179,17 +176,9 @@ async def _put_gateways(
     )
 
 
-def _columns(sessions: Sequence[Session]) -> list[list[Any]]:
-    encode = msgspec.json.encode
-    rows = [
-        (
-            one.live, one.vehicle, one.tenant, one.online, one.due_us, one.changed_us,
-            one.ended_us, one.bearer, one.reason, one.last,
-            encode(one.links).decode(), encode(one.ended).decode(),
-        )
-        for one in sessions
-    ]  # fmt: skip
-    return [list(column) for column in zip(*rows, strict=True)]
+def _document(sessions: Sequence[Session]) -> str:
+    """One JSON text: fifteen thousand sessions as arrays cost psycopg a second of quoting."""
+    return msgspec.json.encode(sessions).decode()
 
 
 def _session(row: Sequence[Any]) -> Session:
