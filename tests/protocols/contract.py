@@ -10,15 +10,20 @@ from types import ModuleType
 from typing import ClassVar
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from motorcade.protocols.frames import Cut, Decoded, Frames
 from motorcade.protocols.inspect import describe_stream
 
-__all__ = ["Contract", "cut_in_slices"]
+__all__ = ["QUICK", "Contract", "cut_in_slices", "frames_in"]
 
-QUICK = settings(max_examples=60, deadline=None)
+QUICK = settings(
+    max_examples=60,
+    deadline=None,
+    # The same check runs for every protocol's class; none keeps anything between examples.
+    suppress_health_check=[HealthCheck.differing_executors],
+)
 
 
 def frames_in(cut: Cut) -> list[bytes]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from contract import QUICK, Contract, frames_in
 from hypothesis import given
 from hypothesis import strategies as st
 
 from motorcade.protocols import compact
 from motorcade.protocols.compact.signing import verify
 from protocols.compact.datagrams import FRAMES, KEY
-from protocols.contract import QUICK, Contract, frames_in
 
 
 class TestCompact(Contract):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from contract import QUICK, Contract, frames_in
 from hypothesis import given
 from hypothesis import strategies as st
 
 from motorcade.protocols import iridium
-from protocols.contract import QUICK, Contract, frames_in
 from protocols.iridium.messages import FRAMES
 
 
