@@ -21,6 +21,7 @@ __all__ = [
     "Forbidden",
     "NotFound",
     "Conflict",
+    "PreconditionFailed",
     "CapacityError",
     "DependencyError",
     "CorruptionError",
@@ -107,6 +108,14 @@ class Conflict(CallerError):
     code = "caller.conflict"
     status = 409
     title = "It exists already"
+
+
+class PreconditionFailed(CallerError):
+    """What the caller made a condition (``If-Match``, ``If-None-Match``) does not hold."""
+
+    code = "caller.precondition"
+    status = 412
+    title = "It has changed meanwhile"
 
 
 class CapacityError(MotorcadeError):

@@ -24,7 +24,9 @@ TAGS: Final[Mapping[str, str]] = {
     "State": "What is true now.",
     "History": "What was true when.",
     "Stream": "What is happening, as it happens.",
+    "Commands": "What cars are asked to do, and what they are to be.",
     "Vehicles": "Whose cars these are.",
+    "Forwarding": "What goes to other platforms.",
     "Tenants and keys": "Who may ask.",
     "Platform": "How the platform is doing, and what it could not read.",
 }
@@ -43,6 +45,7 @@ _FAILURES: Final[Mapping[int, str]] = {
     403: "The key's role may not do this.",
     404: "No such thing, or none of this tenant's.",
     409: "It exists already, or is held by someone else.",
+    412: "What `If-Match` or `If-None-Match` demands does not hold.",
     413: "The body is larger than this address takes.",
     429: "A limit is reached; `Retry-After` says when to come back.",
     503: "An engine does not answer; try again.",

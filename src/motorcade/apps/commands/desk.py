@@ -7,7 +7,7 @@ that many callers make at once are written together: one transaction a tenant at
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -24,7 +24,7 @@ from motorcade.fleet.store import Connection, Store, one
 from motorcade.limits import COMMANDS_OPEN_PER_VEHICLE_MAX
 from motorcade.log.log import Log
 
-__all__ = ["Desk", "Page", "insert"]
+__all__ = ["Desk", "Page", "full_of", "insert", "skip_numbers"]
 
 _BATCH_MAX: Final = 1_000
 _NUMBER_TRIES: Final = 8
@@ -173,7 +173,7 @@ class Desk:
         for _ in range(_NUMBER_TRIES):
             try:
                 async with self._store.tenant(tenant) as connection:
-                    full = await _full(connection, batch)
+                    full = await full_of(connection, {new.row.vehicle for new in batch})
                     fit = [new for new in batch if new.row.vehicle not in full]
                     made = await insert(
                         connection,
@@ -185,7 +185,7 @@ class Desk:
                 break
             except Conflict:  # a number is still in use by a command 65,535 commands old
                 async with self._store.tenant(tenant) as connection:
-                    await _skip(connection, [new.row.vehicle for new in batch])
+                    await skip_numbers(connection, [new.row.vehicle for new in batch])
         else:
             raise CapacityError("The vehicle has no number left for a command.", 60.0)
         for new in batch:
@@ -252,12 +252,12 @@ async def _get(connection: Connection, tenant: int, command: UUID, vehicle: int 
     return Row(*found)
 
 
-async def _full(connection: Connection, batch: Sequence[_New]) -> set[int]:
+async def full_of(connection: Connection, vehicles: Iterable[int]) -> set[int]:
     """Vehicles that have as many open commands as they may."""
     cursor = await connection.execute(
         "SELECT vehicle FROM commands WHERE vehicle = ANY(%s::bigint[])"
         " AND state IN ('queued', 'sent', 'delivered') GROUP BY vehicle HAVING count(*) >= %s",
-        (list({new.row.vehicle for new in batch}), COMMANDS_OPEN_PER_VEHICLE_MAX),
+        (list(vehicles), COMMANDS_OPEN_PER_VEHICLE_MAX),
     )
     return {row[0] for row in await cursor.fetchall()}
 
@@ -284,7 +284,8 @@ async def _before(
     return found
 
 
-async def _skip(connection: Connection, vehicles: Sequence[int]) -> None:
+async def skip_numbers(connection: Connection, vehicles: Sequence[int]) -> None:
+    """Pass over the vehicles' next numbers."""
     await connection.execute(
         "UPDATE command_numbers SET last = last %% 65535 + 1 WHERE vehicle = ANY(%s::bigint[])",
         (sorted(set(vehicles)),),

@@ -132,6 +132,10 @@ class CommandsService:
     async def tick(self, now_us: int) -> None:
         """Nothing: the service keeps its own time."""
 
+    def wake(self, tenant: int, vehicle: int, reason: str) -> None:
+        """Have a vehicle without a link woken."""
+        self._waking.wake(tenant, vehicle, reason)
+
     def notice(self, commands: Iterable[UUID]) -> None:
         """Commands were made in this very process."""
         self._hinted.update(commands)
