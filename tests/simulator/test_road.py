@@ -1,47 +1,33 @@
-"""Connections count answers by what they say, and speak IPv6."""
+"""Connections log in, change over, and speak IPv6."""
 
 from __future__ import annotations
 
 import socket
 import socketserver
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from motorcade.protocols.gbt32960.encode import encode, login_unit
+from motorcade.simulator.fleet import build_fleet
+from motorcade.simulator.layouts import layouts_of
 from motorcade.simulator.road import TALLY, Road
+from motorcade.simulator.speech.gbt32960 import Gbt32960Speech
 
-_AT = 1_763_800_000_000_000
 
-
-@pytest.fixture
-def road() -> Iterator[Road]:
-    made = _road(("127.0.0.1", 9), 1)
-    yield made
-    made.close()
+def _speech(address: tuple[str, int], count: int) -> Gbt32960Speech:
+    fleet = build_fleet(count, 1, count, seed=1, layouts=layouts_of("2016"))
+    return Gbt32960Speech(fleet, address)
 
 
 def _road(address: tuple[str, int], count: int) -> Road:
     return Road(
-        address,
+        _speech(address, count),
         count,
-        hello=lambda index: encode(1, f"0AA{index:014d}", login_unit(_AT, 1, "8986")),
         tally=[0.0] * len(TALLY),
         stopped=lambda: False,
         login_timeout_s=10,
     )
-
-
-def test_answers_are_cut_and_refusals_seen(road: Road) -> None:
-    good = encode(2, "0AA00000000000001", bytes(6), flag=1)
-    bad = encode(2, "0AA00000000000001", bytes(6), flag=2)
-    assert road.cut(good + bad + good[:20]) == (2, len(good + bad))
-    assert road._negative == 1
-    assert road.cut(good) == (1, len(good))
-    assert road._negative == 0
-    assert road.cut(b"") == (0, 0)
 
 
 def test_logins_over_ipv6(platform: Any) -> None:
@@ -70,9 +56,8 @@ def test_logins_over_ipv6(platform: Any) -> None:
 def test_the_tally_is_kept(platform: Any) -> None:
     tally = [0.0] * len(TALLY)
     road = Road(
-        ("127.0.0.1", platform.port),
+        _speech(("127.0.0.1", platform.port), 3),
         3,
-        hello=lambda index: encode(1, f"0AA{index:014d}", login_unit(_AT, 1, "8986")),
         tally=tally,
         stopped=lambda: False,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -12,16 +13,13 @@ from motorcade.protocols.gbt32960.events import LoginRequested, PlatformLoginReq
 from motorcade.simulator.fleet import build_fleet
 from motorcade.simulator.layouts import layouts_of
 from motorcade.simulator.road import TALLY
-from motorcade.simulator.slice import Slice, _hellos, drive_slice
+from motorcade.simulator.slice import Slice, drive_slice
+from motorcade.simulator.voices import Voice, speech_of
 
 
-def _slice(edition: str = "2016", **values: Any) -> Slice:
+def _slice(edition: str = "2016", accounts: Sequence[tuple[str, str]] = ()) -> Slice:
     fleet = build_fleet(6, 2, 4, seed=1, layouts=layouts_of(edition))
     facts: dict[str, Any] = {
-        "host": "127.0.0.1",
-        "port": 9,
-        "accounts": [],
-        "frames_per_send": 1,
         "rate_sends_s": 100.0,
         "real_time": True,
         "past_s": 0.0,
@@ -29,13 +27,14 @@ def _slice(edition: str = "2016", **values: Any) -> Slice:
         "window": 1,
         "login_timeout_s": 0.2,
     }
-    return Slice(fleet=fleet, **(facts | values))
+    voice = Voice("gbt32960", {"gbt32960": ("127.0.0.1", 9)}, accounts=accounts)
+    return Slice(fleet=fleet, voice=voice, **facts)
 
 
 @pytest.mark.parametrize("edition", ["2016", "2025"])
 def test_terminal_logins(edition: str) -> None:
     part = _slice(edition)
-    event = Session().handle(_hellos(part)(3), 0)
+    event = Session().handle(speech_of(part.voice, part.fleet).hello(3), 0)
     assert isinstance(event, LoginRequested)
     assert event.vin == part.fleet.vin(int(part.fleet.starts[3]))
     assert event.iccid.startswith("8986")
@@ -43,7 +42,7 @@ def test_terminal_logins(edition: str) -> None:
 
 def test_platform_logins() -> None:
     part = _slice(accounts=[("one", "1st"), ("two", "2nd")])
-    event = Session().handle(_hellos(part)(3), 0)
+    event = Session().handle(speech_of(part.voice, part.fleet).hello(3), 0)
     assert isinstance(event, PlatformLoginRequested)
     assert (event.user, event.password) == ("two", "2nd")
 

@@ -10,9 +10,15 @@ import pytest
 from motorcade.protocols.gbt32960 import cut, decode
 from motorcade.simulator.fleet import CarFleet, build_fleet
 from motorcade.simulator.layouts import LAYOUTS, MIXED, Layout
+from motorcade.simulator.speech.gbt32960 import Gbt32960Speech
 from motorcade.simulator.traffic import Schedule, Traffic
 
 _AT = 1_763_800_000_000_000
+
+
+def _traffic(fleet: CarFleet, schedule: Schedule, many: int = 1) -> Traffic:
+    speech = Gbt32960Speech(fleet, ("", 0), frames_per_send=many)
+    return Traffic(fleet, schedule, speech, many)
 
 
 def _fleet(cars: int, connections: int, layouts: tuple[Layout, ...]) -> CarFleet:
@@ -22,7 +28,7 @@ def _fleet(cars: int, connections: int, layouts: tuple[Layout, ...]) -> CarFleet
 @pytest.fixture(params=[1, 10])
 def mixed(request: pytest.FixtureRequest) -> Iterator[tuple[Traffic, CarFleet, int]]:
     fleet = _fleet(60, 60, MIXED)
-    traffic = Traffic(fleet, Schedule(_AT, 1e6 * request.param), request.param)
+    traffic = _traffic(fleet, Schedule(_AT, 1e6 * request.param), request.param)
     yield traffic, fleet, request.param
     traffic.close()
 
@@ -52,7 +58,7 @@ def test_no_car_repeats_an_event_time(mixed: tuple[Traffic, CarFleet, int]) -> N
 
 def test_values_are_the_cars() -> None:
     fleet = _fleet(20, 20, (LAYOUTS[2016],))
-    traffic = Traffic(fleet, Schedule(_AT, 1e6))
+    traffic = _traffic(fleet, Schedule(_AT, 1e6))
     frames = cut([b"".join(traffic.send(3, car) for car in range(20))]).frames
     traffic.close()
     batch = decode(frames, _AT).batches[0]
@@ -66,7 +72,7 @@ def test_values_are_the_cars() -> None:
 
 def test_cars_of_a_connection_take_turns() -> None:
     fleet = _fleet(6, 2, (LAYOUTS[2016],))
-    traffic = Traffic(fleet, Schedule(_AT, 1e6))
+    traffic = _traffic(fleet, Schedule(_AT, 1e6))
     spoken = [traffic.send(number, 1)[4:21] for number in range(6)]
     traffic.close()
     assert spoken[:3] == [fleet.vins[car].tobytes() for car in (3, 4, 5)]
@@ -75,7 +81,7 @@ def test_cars_of_a_connection_take_turns() -> None:
 
 def test_long_reports_come_now_and_then() -> None:
     fleet = _fleet(40, 40, (Layout(2016, (1, 2, 5, 6, 7), (8, 9), 10),))
-    traffic = Traffic(fleet, Schedule(_AT, 1e6))
+    traffic = _traffic(fleet, Schedule(_AT, 1e6))
     sizes = [len(traffic.send(number, 0)) for number in range(20)]
     traffic.close()
     assert sum(size > 250 for size in sizes) == 2
@@ -83,7 +89,7 @@ def test_long_reports_come_now_and_then() -> None:
 
 def test_old_rounds_are_let_go() -> None:
     fleet = _fleet(2, 2, (LAYOUTS[2016],))
-    traffic = Traffic(fleet, Schedule(_AT, 1e6))
+    traffic = _traffic(fleet, Schedule(_AT, 1e6))
     for number in range(1_000):
         traffic.send(number, 0)
     assert 0 < traffic.oldest < 1_000

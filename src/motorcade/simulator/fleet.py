@@ -7,6 +7,7 @@ tenants and connections always give the same VINs.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,9 @@ from motorcade.simulator.layouts import Layout
 from motorcade.simulator.vehicles import SimulatedCars
 
 __all__ = ["CarFleet", "build_fleet"]
+
+_SERIAL: Final = 6
+"""Digits at the end of a VIN by which a maker's cars differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,23 @@ class CarFleet:
     def vin(self, car: int) -> str:
         """The VIN of a car."""
         return str(self.vins[car].tobytes(), "ascii")
+
+    def phones(self) -> NDArray[np.int64]:
+        """The number of every car's JT/T 808 terminal: 12 digits, as no telephone has them."""
+        digits = self.vins[:, -_SERIAL:].astype(np.int64) - ord("0")
+        serial = digits @ 10 ** np.arange(_SERIAL - 1, -1, -1)
+        return np.asarray(100_000_000_000 + self.tenant * 10**_SERIAL + serial)
+
+    def imei(self, car: int) -> str:
+        """The identity of a car's satellite modem: 15 digits, by nobody made."""
+        return f"000{int(self.tenant[car]):06d}{self._serial(car)}"
+
+    def device(self, car: int) -> str:
+        """The name of a car in compact datagrams: 16 hexadecimal digits."""
+        return f"0ca2{int(self.tenant[car]):06d}{self._serial(car)}"
+
+    def _serial(self, car: int) -> str:
+        return self.vin(car)[-_SERIAL:]
 
     def part(self, first: int, last: int) -> CarFleet:
         """The connections ``first`` to ``last`` and their cars."""

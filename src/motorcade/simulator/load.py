@@ -11,7 +11,7 @@ import ipaddress
 import multiprocessing
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from multiprocessing.sharedctypes import RawArray
 from typing import Any, Final
@@ -27,6 +27,7 @@ from motorcade.simulator.fleet import CarFleet, build_fleet
 from motorcade.simulator.layouts import layouts_of
 from motorcade.simulator.road import TALLY
 from motorcade.simulator.slice import Slice, drive_slice
+from motorcade.simulator.voices import Voice, protocols_of
 
 __all__ = ["Load", "LoadPlan", "LoadReport", "Progress", "check_listens", "check_target"]
 
@@ -44,6 +45,7 @@ after the other."""
 _CONNECT_S: Final = 5.0
 _PAST_S_MAX: Final = 7 * 86_400.0
 _RATE_MAX: Final = 2_000_000.0
+_HOPS_MAX: Final = 1_000.0
 _FRAMES_PER_SEND_MAX: Final = 100
 _PROCESSES_MAX: Final = 32
 
@@ -71,8 +73,14 @@ class LoadPlan(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=
     """Processes that drive."""
     target: str | None = None
     """``HOST:PORT`` on this machine; null: the gateway of the data directory."""
+    protocol: str = "gbt32960"
+    """``gbt32960``, ``jt808``, ``mqtt``, ``iridium`` (or ``satellite``), ``compact``, or
+    ``mixed``: the first three side by side."""
     edition: str = "2016"
-    """``2016``, ``2025``, or ``mixed``: both, in several layouts, with cell lists now and then."""
+    """GB/T 32960 of ``2016`` or ``2025``, or ``mixed``: both, in several layouts, with cell lists
+    now and then."""
+    hops: float = 0.0
+    """Cars a second that change from LTE to 5G or back (MQTT)."""
     past_s: float = 0.0
     """Where set, cars re-issue so many seconds of their past, at ``rate`` and for ``seconds``."""
     seed: int | None = None
@@ -93,9 +101,14 @@ class LoadPlan(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=
         _bounds("frames_per_send", self.frames_per_send, 1, _FRAMES_PER_SEND_MAX)
         _bounds("processes", self.processes, 1, _PROCESSES_MAX)
         _bounds("tenants", self.tenants, 1, AUTOMAKERS_MAX)
+        _bounds("hops", self.hops, 0, _HOPS_MAX)
         layouts_of(self.edition)
+        speak = protocols_of(self.protocol)
+        if connections < self.vehicles and speak not in (("gbt32960",), ("iridium",)):
+            raise Invalid(f"cars that speak {self.protocol} have connections of their own")
         return msgspec.structs.replace(
             self,
+            protocol=self.protocol if self.protocol == "mixed" else speak[0],
             connections=connections,
             tenants=min(self.tenants, self.vehicles, connections),
             processes=min(self.processes, connections),
@@ -103,9 +116,9 @@ class LoadPlan(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=
         )
 
     @property
-    def shares_connections(self) -> bool:
-        """Whether connections are platform links."""
-        return 0 < self.connections < self.vehicles
+    def needs_accounts(self) -> bool:
+        """Whether connections are platform links of GB/T 32960."""
+        return self.protocol == "gbt32960" and 0 < self.connections < self.vehicles
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,14 +130,18 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     refused: int
     skipped: int
     closed: int
+    commands: int = 0
+    hops: int = 0
 
 
 class LoadReport(msgspec.Struct, frozen=True, kw_only=True):
     """What came of it. Counts are frames unless said otherwise. ``acknowledged`` frames were
     answered with success, ``refused`` otherwise, ``lost`` were sent and not answered; ``skipped``
-    sends were never sent because the connection was not there or too far behind. Latencies are
-    from when a send was due (open loop) or sent to its last answer."""
+    sends were never sent because the connection was not there or too far behind. ``commands`` were
+    obeyed, ``repeated`` heard again and not obeyed twice; ``hops``: changes of access network.
+    Latencies are from when a send was due (open loop) or sent to its last answer."""
 
+    protocol: str
     vehicles: int
     tenants: int
     connections: int
@@ -140,6 +157,9 @@ class LoadReport(msgspec.Struct, frozen=True, kw_only=True):
     logins: int
     refused_logins: int
     logins_per_s: float
+    commands: int
+    repeated: int
+    hops: int
     p50_ms: float
     p99_ms: float
     p999_ms: float
@@ -181,13 +201,15 @@ class Load:
     def __init__(
         self,
         plan: LoadPlan,
-        address: tuple[str, int],
+        address: tuple[str, int] | Mapping[str, tuple[str, int]],
         accounts: Sequence[tuple[str, str]] = (),
         *,
+        secrets: Mapping[str, str] | None = None,
         fleet: CarFleet | None = None,
     ) -> None:
-        """``accounts``: user and password of each tenant, where connections are shared;
-        ``fleet``: the cars, where they are not to be made from the plan."""
+        """``address``: where cars connect, or that of each protocol; ``accounts``: user and
+        password of each tenant, where connections are platform links; ``secrets``: tokens or keys
+        by VIN; ``fleet``: the cars, where they are not to be made from the plan."""
         self.plan = plan.checked()
         self.fleet = fleet or build_fleet(
             self.plan.vehicles,
@@ -196,9 +218,12 @@ class Load:
             seed=self.plan.seed or 0,
             layouts=layouts_of(self.plan.edition),
         )
-        if self.plan.shares_connections and len(accounts) < self.plan.tenants:
+        if self.plan.needs_accounts and len(accounts) < self.plan.tenants:
             raise Invalid("platform links need an account of every tenant")
-        self._address = (check_target(address[0]), address[1])
+        speak = protocols_of(self.plan.protocol)
+        given = address if isinstance(address, Mapping) else dict.fromkeys(speak, address)
+        self._addresses = {name: (check_target(given[name][0]), given[name][1]) for name in speak}
+        self._secrets = secrets or {}
         self._accounts = list(accounts)
         self._tallies = [RawArray("d", len(TALLY)) for _ in range(self.plan.processes)]
         self._stop = RawArray("b", 1)
@@ -232,6 +257,8 @@ class Load:
             refused=int(sums["refused"]),
             skipped=int(sums["skipped"]),
             closed=int(sums["closed"]),
+            commands=int(sums["commands"]),
+            hops=int(sums["hops"]),
         )
 
     def stop(self) -> None:
@@ -250,21 +277,37 @@ class Load:
         return self._merged([part for part in parts if not isinstance(part, str)])
 
     def _slice(self, first: int, last: int) -> Slice:
-        plan, fleet = self.plan, self.fleet
+        plan = self.plan
         share = plan.rate / plan.frames_per_send * (last - first) / plan.connections
+        links = plan.needs_accounts
         return Slice(
-            host=self._address[0],
-            port=self._address[1],
-            fleet=fleet.part(first, last),
-            accounts=self._accounts if plan.shares_connections else [],
-            frames_per_send=plan.frames_per_send,
+            fleet=self.fleet.part(first, last),
+            voice=self._voice(first, last),
             rate_sends_s=share,
             real_time=0 < plan.rate <= plan.vehicles,
             past_s=plan.past_s,
             seconds=plan.seconds,
             window=_OPEN_LOOP_WINDOW if plan.rate else 1,
             login_timeout_s=plan.login_timeout_s
-            + (_PLATFORM_LOGIN_S * plan.connections if plan.shares_connections else 0),
+            + (_PLATFORM_LOGIN_S * plan.connections if links else 0),
+            hops_s=plan.hops * (last - first) / plan.connections,
+        )
+
+    def _voice(self, first: int, last: int) -> Voice:
+        plan, fleet = self.plan, self.fleet
+        cars = range(int(fleet.starts[first]), int(fleet.starts[last]))
+        secrets = self._secrets
+        if secrets and plan.processes > 1:
+            vins = [fleet.vin(car) for car in cars]
+            secrets = {vin: secrets[vin] for vin in vins if vin in secrets}
+        return Voice(
+            protocol=plan.protocol,
+            addresses=self._addresses,
+            first=cars.start,
+            accounts=self._accounts if plan.needs_accounts else [],
+            secrets=secrets,
+            frames_per_send=plan.frames_per_send,
+            reissued=plan.past_s > 0,
         )
 
     def _merged(self, parts: Sequence[tuple[dict[str, Any], NDArray[np.float64]]]) -> LoadReport:
@@ -276,10 +319,11 @@ class Load:
         login_s = max(fact["login_s"] for fact in facts)
         acknowledged = total["answers"] - total["refused"]
         return LoadReport(
+            protocol=self.plan.protocol,
             vehicles=self.plan.vehicles,
             tenants=self.plan.tenants,
             connections=self.plan.connections,
-            links="platform" if self.plan.shares_connections else "terminal",
+            links="platform" if self.plan.needs_accounts else "terminal",
             seconds=round(seconds, 3),
             sent=total["sends"] * self.plan.frames_per_send,
             acknowledged=acknowledged,
@@ -291,6 +335,9 @@ class Load:
             logins=total["logins"],
             refused_logins=total["refused_logins"],
             logins_per_s=round(total["first_logins"] / login_s, 1) if login_s else 0.0,
+            commands=total["commands"],
+            repeated=total["repeated"],
+            hops=total["hops"],
             p50_ms=round(float(p50), 2),
             p99_ms=round(float(p99), 2),
             p999_ms=round(float(p999), 2),

@@ -1,8 +1,9 @@
 """The connections of one load process: they log in, drive, and come back when they were closed.
 
-In: ``Traffic``, an address, login frames. Out: counts in a shared ``Tally`` while it runs, and the
-latency of every answered send. It is ``drive.Links`` and what real vehicles do besides: they look
-at the answer's flag, and they connect again.
+In: ``Traffic``, and a ``Speech`` that says how to log in and what answers mean. Out: counts in a
+shared ``Tally`` while it runs, and the latency of every answered send. It is ``drive.Links`` and
+what real vehicles do besides: they look at the answer's flag, obey commands, connect again, and
+change over to another access network.
 """
 
 from __future__ import annotations
@@ -15,11 +16,23 @@ from collections.abc import Callable, MutableSequence
 from typing import Final
 
 from motorcade.simulator.drive import Links, Plan, _Link
+from motorcade.simulator.speech import Speech
 from motorcade.simulator.traffic import Traffic
 
 __all__ = ["Road", "TALLY"]
 
-TALLY: Final = ("greeted", "logins", "sends", "answers", "refused", "skipped", "closed")
+TALLY: Final = (
+    "greeted",
+    "logins",
+    "sends",
+    "answers",
+    "refused",
+    "skipped",
+    "closed",
+    "commands",
+    "repeated",
+    "hops",
+)
 """What a process counts, in this order, in its part of the shared memory."""
 
 _CONNECTING_MAX: Final = 512
@@ -31,51 +44,57 @@ _RETRY_S: Final = 1.0
 _DRAIN_S: Final = 10.0
 """How long answers may take after the last send; what is unanswered then is lost."""
 
+_GHOST_S: Final = 3.0
+"""How long the connection over the access network a car has left stays open."""
+
+_STRIDE: Final = 7919
+"""A prime: cars that change over one after the other are not neighbours."""
+
 _POLL_S: Final = 0.05
 """The longest wait for sockets, so that a stop is noticed."""
 
-_OK: Final = 1
-_HEADER: Final = 25
-
 
 class Road(Links):
-    """``count`` connections; ``hello(index)`` makes a login frame, ``tally`` is written while it
-    runs, ``stopped()`` ends it early. ``seconds`` 0 drives until it is stopped."""
+    """``count`` connections; ``tally`` is written while it runs, ``stopped()`` ends it early.
+    ``seconds`` 0 drives until it is stopped; ``hops_s`` connections a second change over."""
 
     def __init__(
         self,
-        address: tuple[str, int],
+        speech: Speech,
         count: int,
         *,
-        hello: Callable[[int], bytes],
         tally: MutableSequence[float],
         stopped: Callable[[], bool],
         answers_per_send: int = 1,
         seconds: float = 10.0,
         window: int = 1,
         login_timeout_s: float = 60.0,
+        hops_s: float = 0.0,
     ) -> None:
         plan = Plan(
-            host=address[0],
-            port=address[1],
+            host="",
+            port=0,
             hellos=(),
             rounds=lambda number, first, count: (),
-            cut=self.cut,
+            cut=lambda data: (0, 0),
             answers_per_send=answers_per_send,
             duration_s=seconds,
             window=window,
             hello_timeout_s=login_timeout_s,
         )
         super().__init__(plan, 0, count)
-        self._hello = hello
+        self._speech = speech
         self._tally = tally
         self._stopped = stopped
         self._traffic: Traffic | None = None
         self._waiting: deque[tuple[float, int]] = deque((0.0, index) for index in range(count))
         self._fresh: list[_Link] = []
-        self._gone = self._negative = 0
-        self._family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-        self.logins = self.refused = self.refused_logins = 0
+        self._gone = 0
+        self._hop_step = 1.0 / hops_s if hops_s else float("inf")
+        self._next_hop = time.monotonic() + self._hop_step
+        self._hopping = 0
+        self._ghosts: deque[tuple[float, socket.socket]] = deque()
+        self.logins = self.refused = self.refused_logins = self.hops = 0
 
     def connect(self) -> float:
         """Open and log in every connection; returns the seconds it took. After
@@ -105,19 +124,21 @@ class Road(Links):
         self._publish()
         return seconds
 
-    def cut(self, data: bytes) -> tuple[int, int]:
-        """Whole answers in ``data`` and the bytes they take; notes how many of them refuse."""
-        count = negative = at = 0
-        end = len(data)
-        while at + _HEADER <= end:
-            size = _HEADER + (data[at + 22] << 8) + data[at + 23]
-            if at + size > end:
-                break
-            negative += data[at + 3] != _OK
-            count += 1
-            at += size
-        self._negative = negative
-        return count, at
+    @property
+    def commands(self) -> int:
+        """Commands obeyed."""
+        return self._speech.commands
+
+    @property
+    def repeated(self) -> int:
+        """Commands heard again and not obeyed twice."""
+        return self._speech.repeated
+
+    def close(self) -> None:
+        """Close what is open."""
+        super().close()
+        for _, sock in self._ghosts:
+            sock.close()
 
     def _open_loop(self, began: float, end: float, step: float) -> None:
         turn = 0
@@ -153,35 +174,92 @@ class Road(Links):
             and len(self.links) - self.greeted < _CONNECTING_MAX
         ):
             self._open(self._waiting.popleft()[1])
+        if now >= self._next_hop:
+            self._hop(now)
+        while self._ghosts and self._ghosts[0][0] <= now:
+            self._ghosts.popleft()[1].close()
         done = self._poll(timeout_s)
         self._publish()
         return done
 
+    def _hop(self, now: float) -> None:
+        """Have one car that waits for no answer leave its access network for another: it opens a
+        new connection, and the old one breaks off a while later without a goodbye."""
+        self._next_hop = now + self._hop_step
+        self._hopping += 1
+        link = self.by_index[self._hopping * _STRIDE % self.count]
+        if link is None or link.owed or link.out or not self._speech.hop(link.index):
+            return
+        self.hops += 1
+        self.greeted -= 1
+        self.by_index[link.index] = None
+        self.epoll.unregister(link.sock)
+        del self.links[link.sock.fileno()]
+        self._ghosts.append((now + _GHOST_S, link.sock))
+        self._waiting.appendleft((0.0, link.index))
+
     def _open(self, index: int) -> _Link:
-        sock = socket.socket(self._family, socket.SOCK_STREAM)
+        host, port, datagrams = self._speech.address(index)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        sock = socket.socket(family, socket.SOCK_DGRAM if datagrams else socket.SOCK_STREAM)
         sock.setblocking(False)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.connect_ex((self.plan.host, self.plan.port))
+        if not datagrams:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.connect_ex((host, port))
         link = _Link(index, sock)
-        link.out = self._hello(index)
+        link.out = self._speech.hello(index)
         self.links[sock.fileno()] = link
         self.epoll.register(sock.fileno(), select.EPOLLIN | select.EPOLLOUT)
         return link
 
-    def _settle(self, link: _Link, answers: int) -> int:
-        if link.due is not None:
-            self.refused += self._negative if answers > 0 else 0
-            return super()._settle(link, answers)
-        if answers > 0 and self._negative:
+    def _flush(self, link: _Link) -> None:
+        silent = not link.out and link.due is None
+        if silent and link.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            self._drop(link)
+            return
+        super()._flush(link)
+        if silent:
+            self._greet(link)  # it is connected, and here nobody logs in
+
+    def _read(self, link: _Link) -> int:
+        try:
+            data = link.sock.recv(1 << 18)
+        except BlockingIOError:
+            return 0
+        except OSError:
+            data = b""
+        if not data:
+            self._drop(link)
+            return -1
+        if link.tail:
+            data = link.tail + data
+        greeted = link.due is not None
+        heard = self._speech.hear(link.index, data, greeted=greeted)
+        link.tail = data[heard.used :]
+        if heard.reply:
+            self._write(link, heard.reply)
+        if greeted:
+            self.refused += heard.refused
+        elif heard.rejected:
             self.refused_logins += 1
             self._drop(link)
-        elif answers > 0:
-            link.due = deque()
-            self.by_index[link.index] = link
-            self._fresh.append(link)
-            self.greeted += 1
-            self.logins += 1
-        return 0
+        elif heard.greeted:
+            self._greet(link)
+        return heard.answers
+
+    def _greet(self, link: _Link) -> None:
+        link.due = deque()
+        self.by_index[link.index] = link
+        self._fresh.append(link)
+        self.greeted += 1
+        self.logins += 1
+
+    def _write(self, link: _Link, data: bytes) -> None:
+        waiting = bool(link.out)
+        link.out += data
+        if not waiting and link.sock.fileno() in self.links:
+            self.epoll.modify(link.sock.fileno(), select.EPOLLIN | select.EPOLLOUT)
+            self._flush(link)
 
     def _take(self, link: _Link) -> bytes:
         if self._traffic is None:

@@ -14,11 +14,11 @@ from typing import Any, Final
 import numpy as np
 
 from motorcade.clock import SystemClock
-from motorcade.protocols.gbt32960.encode import encode, login_unit, platform_login_unit
-from motorcade.protocols.gbt32960.words import LOGIN, PLATFORM_LOGIN
 from motorcade.simulator.fleet import CarFleet
-from motorcade.simulator.road import Road
+from motorcade.simulator.road import TALLY, Road
+from motorcade.simulator.speech import Speech
 from motorcade.simulator.traffic import Schedule, Traffic
+from motorcade.simulator.voices import Voice, speech_of
 
 __all__ = ["Slice", "drive_slice"]
 
@@ -29,27 +29,24 @@ second over all connections of a process do not reach the present."""
 _LONGEST_S: Final = 3_600.0
 """For so long, where no end is set."""
 
-_SEQUENCE_MAX: Final = 65_531
 _SPARE_DESCRIPTORS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """What one process drives. ``accounts`` (user and password a tenant) where its connections are
-    platform links; ``real_time``: event times are those of the clock; ``past_s``: they lie in so
-    many seconds before now instead, and reports are re-issued ones."""
+    """What one process drives. ``real_time``: event times are those of the clock; ``past_s``: they
+    lie in so many seconds before now instead, and reports are re-issued ones; ``hops_s``
+    connections a second change over to another access network."""
 
-    host: str
-    port: int
     fleet: CarFleet
-    accounts: Sequence[tuple[str, str]]
-    frames_per_send: int
+    voice: Voice
     rate_sends_s: float
     real_time: bool
     past_s: float
     seconds: float
     window: int
     login_timeout_s: float
+    hops_s: float = 0.0
 
 
 def drive_slice(
@@ -77,34 +74,35 @@ def _driven(
 ) -> tuple[dict[str, Any], Any]:
     count = len(part.fleet.starts) - 1
     _allow_descriptors(count + _SPARE_DESCRIPTORS)
+    speech = speech_of(part.voice, part.fleet)
     road = Road(
-        (part.host, part.port),
+        speech,
         count,
-        hello=_hellos(part),
         tally=tally,
         stopped=stopped,
-        answers_per_send=part.frames_per_send,
+        answers_per_send=part.voice.frames_per_send,
         seconds=part.seconds,
         window=part.window,
         login_timeout_s=part.login_timeout_s,
+        hops_s=part.hops_s,
     )
     login_s = road.connect()
     first_logins = road.greeted
     if not first_logins and not stopped():
         refused = f"; {road.refused_logins} were refused" if road.refused_logins else ""
-        raise OSError(f"no car could log in at {part.host}:{part.port} in {login_s:.0f} s{refused}")
+        host, port, _ = speech.address(0)
+        raise OSError(f"no car could log in at {host}:{port} in {login_s:.0f} s{refused}")
     barrier.wait(part.login_timeout_s)
-    traffic = _traffic(part)
+    traffic = _traffic(part, speech)
     traffic.send(0, 0)
     barrier.wait(part.login_timeout_s)
     cpu = time.process_time()
     seconds = road.drive(traffic, part.rate_sends_s)
     facts = {
         name: getattr(road, name)
-        for name in ("sends", "answers", "lost", "refused", "skipped", "closed", "logins")
+        for name in ("sends", "answers", "lost", "refused", "refused_logins", *TALLY[5:], "logins")
     }
     facts |= {
-        "refused_logins": road.refused_logins,
         "first_logins": first_logins,
         "login_s": login_s,
         "seconds": seconds,
@@ -115,27 +113,7 @@ def _driven(
     return facts, np.frombuffer(road.latencies, dtype=np.float64)
 
 
-def _hellos(part: Slice) -> Callable[[int], bytes]:
-    """The login frame of a connection, with the present time."""
-    clock, fleet = SystemClock(), part.fleet
-
-    def hello(connection: int) -> bytes:
-        now = clock.now_us()
-        car = int(fleet.starts[connection])
-        sequence = now // 1_000_000 % _SEQUENCE_MAX + 1
-        edition = fleet.layouts[int(fleet.layout[car])].edition
-        if not part.accounts:
-            iccid = f"8986{car:016d}"
-            unit = login_unit(now, sequence, iccid, edition=edition)
-            return encode(LOGIN, fleet.vin(car), unit, edition=edition)
-        user, password = part.accounts[int(fleet.tenant[car])]
-        unit = platform_login_unit(now, sequence, user, password)
-        return encode(PLATFORM_LOGIN, user, unit, edition=edition)
-
-    return hello
-
-
-def _traffic(part: Slice) -> Traffic:
+def _traffic(part: Slice, speech: Speech) -> Traffic:
     """The frames. Real event times follow the plan of sending; others advance a second a frame of
     each car, from far enough back."""
     fleet = part.fleet
@@ -148,11 +126,11 @@ def _traffic(part: Slice) -> Traffic:
         step_us = 1e6 / part.rate_sends_s
         schedule = Schedule(now, step_us * connections, step_us)
     else:
-        rate = part.rate_sends_s * part.frames_per_send or _FASTEST_FRAMES_S
+        rate = part.rate_sends_s * part.voice.frames_per_send or _FASTEST_FRAMES_S
         ahead_s = 60 + 1.1 * rate / len(fleet.vins) * (part.seconds or _LONGEST_S)
-        step_us = 1e6 * part.frames_per_send * connections / len(fleet.vins)
+        step_us = 1e6 * part.voice.frames_per_send * connections / len(fleet.vins)
         schedule = Schedule(now - round(ahead_s * 1e6), step_us)
-    return Traffic(fleet, schedule, part.frames_per_send, reissued=part.past_s > 0)
+    return Traffic(fleet, schedule, speech, part.voice.frames_per_send)
 
 
 def _allow_descriptors(wanted: int) -> None:

@@ -1,8 +1,9 @@
-"""What simulated cars send: rounds of ready-made GB/T 32960 frames, encoded ahead of sending.
+"""What simulated cars send: rounds of ready-made bytes, encoded ahead of sending.
 
-In: cars, the connections they share, a clock of event times. Out: one send (one frame, or several
-of one car in a row) a connection and round. A thread encodes blocks of rounds ahead, so that the
-thread that drives sockets does not stop for it; memory is bounded by the blocks kept.
+In: cars, the connections they share, a clock of event times, how they speak. Out: one send (one
+frame, or several of one car in a row) a connection and round. A thread encodes blocks of rounds
+ahead, so that the thread that drives sockets does not stop for it; memory is bounded by the blocks
+kept.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from motorcade.protocols.gbt32960.bulk import encode_reports
 from motorcade.simulator.fleet import CarFleet
+from motorcade.simulator.speech import Sends, Speech
 
 __all__ = ["Schedule", "Traffic"]
 
@@ -48,15 +49,12 @@ class Traffic:
         self,
         fleet: CarFleet,
         schedule: Schedule,
+        speech: Speech,
         frames_per_send: int = 1,
-        *,
-        reissued: bool = False,
     ) -> None:
-        self._fleet = fleet
         self._starts = starts = fleet.starts
         self._schedule = schedule
-        self._frames_per_send = frames_per_send
-        self._reissued = reissued or frames_per_send > 1
+        self._speech = speech
         per_round = max(1, frames_per_send * (len(starts) - 1))
         self._rounds = min(_BLOCK_ROUNDS_MAX, max(1, _BLOCK_FRAMES // per_round))
         self._ahead = ThreadPoolExecutor(1, "encode")
@@ -101,41 +99,5 @@ class Traffic:
         sizes = np.diff(self._starts)[connection]
         car = self._starts[connection] + number % sizes
         times = self._schedule.times(number, connection)
-        group = self._groups(car, number // sizes)
-        sends: list[bytes] = [b""] * len(car)
-        for key in np.unique(group):
-            rows = np.flatnonzero(group == key)
-            for row, data in zip(
-                rows.tolist(), self._sealed(car[rows], times[rows], int(key)), strict=True
-            ):
-                sends[row] = data
+        sends = self._speech.encode(Sends(connection, car, times, number // sizes, number))
         return [sends[at : at + connections] for at in range(0, len(sends), connections)]
-
-    def _groups(self, car: Rows, turn: Rows) -> Rows:
-        """What must be encoded apart: layouts, and of long frames every number of cells."""
-        every = np.array([layout.lists_every for layout in self._fleet.layouts])[
-            self._fleet.layout[car]
-        ]
-        long = (every > 0) & ((turn + car) % np.maximum(every, 1) == 0)
-        cells = np.where(long, self._fleet.cars.cells[car], 0)
-        return np.asarray(self._fleet.layout[car] * 256 + cells)
-
-    def _sealed(self, car: Rows, times: Rows, group: int) -> list[bytes]:
-        """The sends of cars that share a layout; several frames are one second apart, the last
-        at the send's time."""
-        layout, cells = self._fleet.layouts[group // 256], group % 256
-        many = self._frames_per_send
-        if many > 1:
-            car = np.repeat(car, many)
-            times = (times[:, None] - np.arange(many - 1, -1, -1) * 1_000_000).ravel()
-        frames = encode_reports(
-            self._fleet.vins[car],
-            times,
-            self._fleet.cars.take(car).columns(times, cells=cells > 0),
-            edition=layout.edition,
-            items=layout.items + layout.lists if cells else layout.items,
-            reissued=self._reissued,
-        )
-        data = frames.buffer.tobytes()
-        size = int(frames.length[0]) * many
-        return [data[at : at + size] for at in range(0, len(data), size)]

@@ -206,6 +206,13 @@ class SimulatedCars:
         shrink = _METRES_PER_DEGREE * np.cos(np.radians(self.latitude))
         return latitude, self.longitude + (east - self.heading * north) / shrink
 
+    def _heading(self, distance_m: Floats) -> Floats:
+        """Degrees from north, clockwise, along the side of the block: east, north, west, south."""
+        wide, high = self.width_m, self.height_m
+        along = distance_m % (2 * (wide + high))
+        side = (along > wide) * 1 + (along > wide + high) + (along > 2 * wide + high)
+        return np.asarray(np.round(90 - 90 * side - np.degrees(self.heading)) % 360)
+
     def _motion(self, now: _Moment) -> Columns:
         latitude, longitude = self._position(now.distance_m)
         count = len(latitude)
@@ -227,6 +234,7 @@ class SimulatedCars:
             f"{LOCATION}.CoordinateSystem": np.zeros(count, np.int64),
             f"{LOCATION}.Latitude": np.round(latitude, 6),
             f"{LOCATION}.Longitude": np.round(longitude, 6),
+            f"{LOCATION}.Heading": self._heading(now.distance_m),
         }
 
     def _battery(self, now: _Moment, voltage: Floats, current: Floats) -> Columns:
