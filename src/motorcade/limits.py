@@ -182,6 +182,22 @@ GATEWAY_RELAYED_VEHICLES_MAX: Final = 200_000
 """Vehicles of protocols without logins whose link a process remembers, about 300 bytes each. At the
 bound: the longest silent one's link ends."""
 
+SATELLITE_WAITING_MAX: Final = 1_000
+"""Messages for satellite modems that wait for the ground gateway, which takes a few a second. At
+the bound: refused, the command waits or takes another link."""
+
+SATELLITE_CONNECTIONS_MAX: Final = 4
+"""Connections to a ground gateway at once: each carries one message and ends within a second or
+two. At the bound: messages wait."""
+
+SATELLITE_ATTEMPTS_MAX: Final = 5
+"""Times a message is offered to a ground gateway, half a minute in all. At the bound: given up, and
+the command is sent again when its answer does not come."""
+
+SATELLITE_ANSWER_S: Final = 15.0
+"""Longest wait for a ground gateway's confirmation; they answer within a second or two. At the
+bound: the connection is closed and the message offered again."""
+
 GATEWAY_LOGIN_FAILURES_MAX: Final = 3
 """Wrong platform logins of one connection (GB/T 32960.3 has a sender try three times). At the
 bound: closed."""
