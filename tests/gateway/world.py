@@ -16,6 +16,7 @@ from typing import Any
 
 from engines_nats import Nats
 from motorcade.errors import Conflict, DependencyError
+from motorcade.fleet.kept import KeptSession
 from motorcade.gateway.config import Config, ListenerConfig
 from motorcade.gateway.gateway import Gateway
 from motorcade.log.log import Log
@@ -69,6 +70,7 @@ class Table:
 
     known: dict[str, Known] = field(default_factory=dict)
     named: dict[tuple[str, str], Identified] = field(default_factory=dict)
+    kept: dict[int, bytes] = field(default_factory=dict)
     settings: dict[int, Any] = field(default_factory=dict)
     stamp: int = 1
     away: bool = False
@@ -108,6 +110,15 @@ class Table:
 
     async def auth_code(self, vehicle: int) -> str:
         return f"code-{vehicle}"
+
+    async def kept_sessions(self, protocol: str, vehicles: Sequence[int]) -> dict[int, bytes]:
+        return {number: self.kept[number] for number in vehicles if number in self.kept}
+
+    async def keep_sessions(self, protocol: str, sessions: Sequence[KeptSession]) -> None:
+        for one in sessions:
+            self.kept.pop(one.vehicle, None)
+            if one.state:
+                self.kept[one.vehicle] = one.state
 
     async def platform_login(self, user: str, password: str) -> int | None:
         return {"one": 1, "two": 2}.get(user) if password == "secret" else None

@@ -26,6 +26,7 @@ from motorcade.gateway.datagrams import DatagramDoor
 from motorcade.gateway.linked import Linked
 from motorcade.gateway.peers import (
     CHOKED,
+    GONE,
     NOBODY,
     QUEUED,
     RELAY,
@@ -162,6 +163,14 @@ class Listener:
         transport.set_write_buffer_limits(high=self.shared.config.write_buffer_bytes_max)
         self.budget.joined(peer)
 
+    def hung_up(self, peer: Peer) -> None:
+        """The other side closed. What it sent before that is looked at first."""
+        if peer.slot >= 0 and peer.data and peer.state & (QUEUED | WAITING):
+            peer.transport = None
+            peer.state |= GONE
+            return
+        self.closed(peer)
+
     def closed(self, peer: Peer, reason: str = "lost") -> None:
         """A connection is gone: forget its bytes and its slot, tell of the end of its link."""
         peer.transport = None
@@ -198,8 +207,10 @@ class Listener:
     def release(self, peer: Peer) -> None:
         """A pending login is decided: what the peer sent meanwhile is looked at."""
         peer.state &= ~WAITING
-        if peer.data and peer.transport is not None:
+        if peer.slot >= 0 and peer.data:
             self.requeue(peer)
+        elif peer.state & GONE:
+            self.closed(peer)
 
     def requeue(self, peer: Peer) -> None:
         """Have the next tick look at the peer's bytes."""
@@ -258,7 +269,8 @@ class Listener:
             peer.state &= ~QUEUED
             if peer.slot < 0 or not data:
                 continue
-            if len(data) > _LONG_TAIL_BYTES and self._slowly(peer, len(data)):
+            long = len(data) > _LONG_TAIL_BYTES and not peer.state & GONE
+            if long and self._slowly(peer, len(data)):
                 continue
             peer.data = b""
             peers.append(peer)
@@ -279,6 +291,9 @@ class Listener:
                 # A fault of ours costs these bytes their answer, never the listener its ticks.
                 _log.exception("a tick failed in an unforeseen way")
                 self.budget.finished(weight)
+            for peer in peers:
+                if peer.state & GONE and not peer.state & (QUEUED | WAITING):
+                    self.closed(peer)
         self.arm()
 
     def _slowly(self, peer: Peer, size: int) -> bool:

@@ -29,6 +29,7 @@ __all__ = [
     "WAITING",
     "PAUSED",
     "CHOKED",
+    "GONE",
     "Peer",
     "PeerTable",
 ]
@@ -53,12 +54,14 @@ QUEUED: Final = 1
 WAITING: Final = 2
 PAUSED: Final = 4
 CHOKED: Final = 8
+GONE: Final = 16
 
 
 class Peer(asyncio.Protocol):
     """One connection. ``state`` holds the bits ``QUEUED`` (in the inbox), ``WAITING`` (a login
-    is being decided; bytes are kept), ``PAUSED`` (all sockets are unread, the budget is spent) and
-    ``CHOKED`` (its own is unread: it sent more than a tick took)."""
+    is being decided; bytes are kept), ``PAUSED`` (all sockets are unread, the budget is spent),
+    ``CHOKED`` (its own is unread: it sent more than a tick took) and ``GONE`` (it hung up; what it
+    sent before is still looked at)."""
 
     __slots__ = ("data", "listener", "session", "slot", "state", "transport")
 
@@ -97,7 +100,7 @@ class Peer(asyncio.Protocol):
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.listener.closed(self)
+        self.listener.hung_up(self)
 
     def address(self) -> str:
         """``host:port`` of the other side; empty where it is gone."""
