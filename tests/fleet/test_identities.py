@@ -35,7 +35,7 @@ async def test_who_is_behind_a_number(fleet: Fleet) -> None:
     found = await fleet.identify("phone", ["13800001111", "13800002222", "300234010753370", "\0"])
     code = await fleet.auth_code(1)
     assert len(code) == 16
-    assert found == {"13800001111": Identified(1, 1, A[0], (code_digest(code),), b"")}
+    assert found == {"13800001111": Identified(1, 1, A[0], (code_digest(code),), b"", code)}
     other = await fleet.identify("imei", ["300234010753370"])
     assert other == {"300234010753370": Identified(4, 2, B[0], (), b"")}
     assert await fleet.identify("device", ["13800001111"]) == {}
@@ -113,6 +113,21 @@ async def test_a_name_is_one_vehicles(fleet: Fleet) -> None:
     with pytest.raises(NotFound):
         await fleet.unbind(1, A[0], "phone", "13800001111")
     await fleet.add_identity(2, B[0], "phone", "13800001111")
+
+
+async def test_names_for_many_at_once(fleet: Fleet) -> None:
+    await _fill(fleet)
+    names = [(vin, "phone", f"01380000{n:04d}") for n, vin in enumerate(A)]
+    for _ in range(2):
+        await fleet.add_identities(1, names)
+    assert len(await fleet.identify("phone", [f"1380000{n:04d}" for n in range(9)])) == len(A)
+    await fleet.add_identities(1, [])
+    fresh = (A[0], "device", "box")
+    for tenant, wrong in ((1, (A[1], "phone", "13800000000")), (1, (B[0], "phone", "5")),
+                          (2, (B[0], "phone", "13800000000"))):  # fmt: skip
+        with pytest.raises(Conflict):
+            await fleet.add_identities(tenant, [fresh, wrong] if tenant == 1 else [wrong])
+    assert await fleet.identify("device", ["box"]) == {}
 
 
 async def test_names_go_with_their_vehicle(fleet: Fleet, config: Config) -> None:

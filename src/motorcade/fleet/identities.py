@@ -25,14 +25,15 @@ __all__ = ["Identified", "Identities", "Identity", "number_of"]
 
 class Identified(NamedTuple):
     """A vehicle that was asked for by some identity. ``secrets``: SHA-256 of every token it may
-    present now, and for a phone number of its JT/T 808 code; ``key``: its pre-shared key, 16 bytes,
-    or none."""
+    present now, and for a phone number of its JT/T 808 ``code``; ``key``: its pre-shared key, 16
+    bytes, or none."""
 
     vehicle: int
     tenant: int
     vin: str
     secrets: tuple[bytes, ...] = ()
     key: bytes = b""
+    code: str = ""
 
 
 class Identity(msgspec.Struct, kw_only=True, frozen=True):
@@ -65,10 +66,11 @@ class Identities(Logins):
             rows = await cursor.fetchall()
         secret = await self._codes_secret() if kind == "phone" and rows else b""
         for value, number, tenant, vin, rotation, tokens, key in rows:
-            secrets = tuple(map(bytes, tokens))
+            secrets, code = tuple(map(bytes, tokens)), ""
             if secret:
-                secrets += (code_digest(code_of(secret, number, rotation)),)
-            found[value] = Identified(number, tenant, vin, secrets, bytes(key or b""))
+                code = code_of(secret, number, rotation)
+                secrets += (code_digest(code),)
+            found[value] = Identified(number, tenant, vin, secrets, bytes(key or b""), code)
         if kind == "vin" and register and len(found) < len(wanted):
             known = await self._register_claimed([vin for vin in wanted if vin not in found])
             found |= {vin: Identified(new.vehicle, new.tenant, vin) for vin, new in known.items()}
@@ -93,6 +95,20 @@ class Identities(Logins):
             vehicle = await number_of(connection, tenant, vin)
             await _bound(connection, kind, value, vehicle, created)
         return _identity((kind, value, created))
+
+    async def add_identities(self, tenant: int, names: Sequence[tuple[str, str, str]]) -> None:
+        """Call many of a tenant's vehicles so: (VIN, kind, value); all or none, in one statement,
+        harmless to repeat. ``Conflict`` where a name is another vehicle's or the VIN is not the
+        tenant's; ``Invalid``. For provisioning: ``IDENTITIES_PER_VEHICLE_MAX`` is not looked
+        at."""
+        vins = [vin.upper() for vin, _, _ in names]
+        kinds = [kind for _, kind, _ in names]
+        values = [tidied(kind, value) for _, kind, value in names]
+        async with self._store.tenant(tenant, pipeline=False) as connection:
+            await connection.execute(_BIND, (moment(self._clock), kinds, values, vins, tenant))
+            row = await one(connection, _UNBOUND, (kinds, values, vins))
+            if row is not None:
+                raise Conflict(f"the {row[0]} {row[1]!r} is not available for {row[2]!r}")
 
     async def unbind(self, tenant: int, vin: str, kind: str, value: str) -> None:
         """No longer call a tenant's vehicle so; links that are open stay. ``NotFound``."""
@@ -157,6 +173,21 @@ _BY_VIN: Final = f"SELECT v.vin, {_KNOWN} FROM vehicles v WHERE v.vin = ANY(%s)"
 _BY_IDENTITY: Final = (
     f"SELECT i.value, {_KNOWN} FROM identities i JOIN vehicles v ON v.number = i.vehicle"
     " WHERE i.kind = %s AND i.value = ANY(%s)"
+).encode()
+
+
+_GIVEN: Final = "unnest(%s::text[], %s::text[], %s::text[]) AS r (kind, value, vin)"
+
+_BIND: Final = (
+    "INSERT INTO identities (kind, value, vehicle, tenant, created)"
+    f" SELECT r.kind, r.value, v.number, v.tenant, %s FROM {_GIVEN}"
+    " JOIN vehicles v ON v.vin = r.vin WHERE v.tenant = %s ON CONFLICT DO NOTHING"
+).encode()
+
+_UNBOUND: Final = (
+    f"SELECT r.kind, r.value, r.vin FROM {_GIVEN} WHERE NOT EXISTS (SELECT FROM identities i"
+    " JOIN vehicles v ON v.number = i.vehicle"
+    " WHERE i.kind = r.kind AND i.value = r.value AND v.vin = r.vin) LIMIT 1"
 ).encode()
 
 
