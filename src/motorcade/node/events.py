@@ -63,7 +63,7 @@ class _Counts:
     trimmed: int = 0
 
 
-@dataclass(slots=True)
+@dataclass(eq=False)
 class EventReader(Collector):
     """Reads the events of a worker's partitions for its apps."""
 

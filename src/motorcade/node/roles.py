@@ -27,6 +27,7 @@ from motorcade.node.rooms import (
     HistoryConfig,
     LogConfig,
     NodeConfig,
+    SessionsConfig,
     TwinConfig,
 )
 from motorcade.node.run_files import RoleFile
@@ -111,9 +112,10 @@ async def run_worker(
     stopping: asyncio.Event,
     serving: Callable[[dict[str, Any]], None],
 ) -> None:
-    """The worker role: twin and history of the partitions that are this worker's."""
+    """The worker role: twin, history and apps of the partitions that are this worker's."""
     from motorcade.history.maintenance import Maintenance
     from motorcade.history.writer import HistoryWriter
+    from motorcade.node.apps import WorkerApps
     from motorcade.node.worker import PartitionWorker, WorkerMetrics
     from motorcade.node.worker import run_worker as follow
     from motorcade.signals.catalogue import load_catalogue
@@ -137,8 +139,17 @@ async def run_worker(
             workers.append(
                 PartitionWorker(partition, log, twin, history, twin_config, clock.now_us)
             )
+        apps = WorkerApps(
+            log,
+            own,
+            clock,
+            lambda: _registry(settings),
+            settings.get(SessionsConfig),
+        )
         metrics = WorkerMetrics(workers)
-        await _serve_metrics(stack, log, f"worker.{index}", lambda: metrics.render().decode())
+        await _serve_metrics(
+            stack, log, f"worker.{index}", lambda: metrics.render().decode() + apps.render()
+        )
         retention = _retention(settings)
         await stack.enter_async_context(retention.refreshed())
         maintenance = Maintenance(
@@ -152,7 +163,7 @@ async def run_worker(
             workers,
             TwinReader(twin_folder, log.partitions, catalogue, only=own),
             stopping,
-            beside=[maintenance.run],
+            beside=[maintenance.run, *([apps.run] if settings.get(FleetConfig).url else [])],
             serving=lambda: serving({"partitions": own}),
         )
 
@@ -235,13 +246,13 @@ def _retention(settings: Settings) -> Retention:
     default_days = settings.get(HistoryConfig).retention_days
     if not settings.get(FleetConfig).url:
         return Retention(default_days, None)
+    return Retention(default_days, lambda: _registry(settings))
 
-    @contextlib.asynccontextmanager
-    async def connect() -> AsyncIterator[Fleet]:
-        async with contextlib.AsyncExitStack() as stack:
-            yield await _connect_fleet(stack, settings)
 
-    return Retention(default_days, connect)
+@contextlib.asynccontextmanager
+async def _registry(settings: Settings) -> AsyncIterator[Fleet]:
+    async with contextlib.AsyncExitStack() as stack:
+        yield await _connect_fleet(stack, settings)
 
 
 def _yield_to_gateways() -> None:

@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from motorcade.api.config import Config as ApiConfig
+from motorcade.apps.sessions.config import Config as SessionsConfig
 from motorcade.fleet.config import Config as FleetConfig
 from motorcade.gateway.config import Config as GatewayConfig
 from motorcade.history.config import Config as HistoryConfig
@@ -26,6 +27,7 @@ __all__ = [
     "HistoryConfig",
     "LogConfig",
     "NodeConfig",
+    "SessionsConfig",
     "TwinConfig",
 ]
 
@@ -52,6 +54,7 @@ ROOMS: Final[Mapping[str, Any]] = {
     "gateway": GatewayConfig,
     "twin": TwinConfig,
     "history": HistoryConfig,
+    "sessions": SessionsConfig,
     "api": ApiConfig,
 }
 """TOML table to the ``Config`` of the folder of that name."""

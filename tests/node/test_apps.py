@@ -1,0 +1,88 @@
+"""A worker's apps: there once PostgreSQL is, and fed from the log."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from engines import start_postgres
+from engines_nats import Nats, until
+from motorcade.apps.sessions.config import Config as SessionsConfig
+from motorcade.clock import SystemClock
+from motorcade.errors import DependencyError
+from motorcade.fleet.config import Config
+from motorcade.fleet.engine import EmbeddedPostgres
+from motorcade.fleet.registry import Fleet
+from motorcade.log.events import LinkUp
+from motorcade.log.log import Log
+from motorcade.node.apps import WorkerApps
+
+pytestmark = pytest.mark.engines
+
+LINK = LinkUp(
+    vehicle=2,
+    tenant=1,
+    link="gateway-0.1/jt808/1",
+    incarnation="gateway-0.1",
+    protocol="jt808",
+    bearer="nr",
+    address="192.0.2.1:9",
+    epoch=1,
+    at_us=1,
+)
+
+
+@pytest.fixture
+def postgres(tmp_path: Path) -> Iterator[EmbeddedPostgres]:
+    engine = start_postgres(tmp_path)
+    yield engine
+    engine.stop()
+
+
+async def test_apps_start_when_postgresql_is_there(
+    tmp_path: Path, postgres: EmbeddedPostgres
+) -> None:
+    tries = 0
+    config = Config(url=postgres.app_url, owner_url=postgres.url)
+    await Fleet.migrate(config)
+    async with Nats(tmp_path) as nats:
+        log = await Log.connect(nats.config(partitions=2))
+
+        @contextlib.asynccontextmanager
+        async def connect() -> AsyncIterator[Fleet]:
+            nonlocal tries
+            tries += 1
+            if tries == 1:
+                raise DependencyError("not yet")
+            fleet = await Fleet.connect(config, SystemClock())
+            try:
+                yield fleet
+            finally:
+                await fleet.close()
+
+        apps = WorkerApps(log, [0, 1], SystemClock(), connect, SessionsConfig())
+        assert apps.render() == ""
+        running = asyncio.create_task(apps.run())
+        await log.post(0, [LINK])
+
+        async def told() -> bool:
+            return await log.last_sequence(0) > 0
+
+        await until(told)
+        async with log.consume(0, 0) as records:
+            (batch,) = (await anext(records)).batches
+        assert (batch.kind, batch.numpy("vehicle").tolist()) == ("link", [2])
+
+        async def shown() -> bool:
+            return 'motorcade_events_position{partition="0"} 1.0' in apps.render()
+
+        await until(shown)
+        assert "motorcade_sessions_online 1.0" in apps.render()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        await log.close()
+    assert tries == 2
