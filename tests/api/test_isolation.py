@@ -18,6 +18,12 @@ BODIES: dict[str, Any] = {
     "create_tenant": {"name": "gamma"},
     "change_tenant": {"vin_check_digit": False},
     "create_key": {"role": "reader"},
+    "create_forwarder": {
+        "name": "walk",
+        "kind": "webhook",
+        "target": {"url": "https://walk.example/"},
+    },
+    "change_forwarder": {"signals": ["Vehicle.Speed"]},
     "add_identity": {"kind": "phone", "value": "13800000000"},
     "create_credential": {"kind": "token"},
     "add_vehicles": [{"vin": "LZZTEST0000000099", "model": "walk"}],
@@ -38,7 +44,7 @@ def secrets(world: World, of: str) -> list[str]:
     """Texts that only ``of``'s answers may hold."""
     place = {"alpha": "31.2", "beta": "39.9"}[of]
     return [*(vin(of, n) for n in range(1, 6)), f"{of}-model", f"garbage of {of}",
-            world.key_ids[of], f"{of} reader", place, f"{of}-box",
+            world.key_ids[of], f"{of} reader", place, f"{of}-box", f"{of}-hook",
             world.credential_ids[of]]  # fmt: skip
 
 

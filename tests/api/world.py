@@ -19,6 +19,8 @@ from motorcade.api.config import Config
 from motorcade.api.openapi import finished
 from motorcade.api.serve import ApiServer
 from motorcade.api.services import Services
+from motorcade.apps.forwarding.rules import Rule
+from motorcade.apps.forwarding.store import Forwarders
 from motorcade.clock import SystemClock
 from motorcade.fleet.registry import Config as FleetConfig
 from motorcade.fleet.registry import Fleet
@@ -199,6 +201,7 @@ class World:
             self.credential_ids[name] = made_credential.credential.id
             for minute in (3, 2, 1):
                 await self._drive(name, vins, index, minute)
+            await self._forward(name, number)
             await self.log.quarantine(
                 [
                     Quarantined(
@@ -208,6 +211,12 @@ class World:
                     )
                 ]
             )  # fmt: skip
+
+    async def _forward(self, name: str, number: int) -> None:
+        """A forwarder that no worker runs, called as its tenant."""
+        rule = Rule(kind="webhook", target={"url": f"https://{name}-hook.example/"})
+        store = Forwarders(self.fleet.store, self.clock)
+        await store.create(number, name, rule, {"secret": f"{name}-hook-secret"}, paused=True)
 
     async def _drive(self, name: str, vins: list[str], index: int, minute: int) -> None:
         """Cars of alpha near Shanghai at 40 km/h and more, those of beta near Beijing."""

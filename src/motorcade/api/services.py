@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from motorcade.api.config import Config
+from motorcade.apps.forwarding.config import Config as ForwardingConfig
 from motorcade.clock import Clock
 from motorcade.signals.catalogue import Catalogue
 
@@ -78,6 +79,7 @@ class Services:
     catalogue: Catalogue
     clock: Clock
     config: Config = field(default_factory=Config)
+    forwarding: ForwardingConfig = field(default_factory=ForwardingConfig)
     protocols: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Protocol name to the signal paths it reports, for the catalogue's listing."""
     metrics: Callable[[], Awaitable[str]] | None = None

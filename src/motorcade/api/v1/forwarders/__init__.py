@@ -1,0 +1,1 @@
+"""``/v1/forwarders``: where a tenant's records go beside this platform."""
