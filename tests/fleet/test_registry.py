@@ -23,6 +23,9 @@ PLATFORM = {
     "identify",
     "bind",
     "auth_code",
+    "keep_sessions",
+    "kept_sessions",
+    "forget_sessions",
 }
 LIFE = {"connect", "migrate", "close", "ready"}
 
