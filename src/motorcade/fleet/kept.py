@@ -30,7 +30,8 @@ class KeptSessions(Part):
     _clock: Clock
 
     async def keep_sessions(self, protocol: str, sessions: Sequence[KeptSession]) -> None:
-        """Keep these; the last word about a vehicle holds. Vehicles that are gone are left out."""
+        """Keep these (platform scope); the last word about a vehicle holds. Vehicles that are
+        gone are left out."""
         last = {one.vehicle: one for one in sessions}
         kept = [one for one in last.values() if one.state]
         gone = [one.vehicle for one in last.values() if not one.state]
@@ -57,7 +58,7 @@ class KeptSessions(Part):
                 )
 
     async def kept_sessions(self, protocol: str, vehicles: Sequence[int]) -> dict[int, bytes]:
-        """What is kept of these vehicles and still holds, by vehicle number."""
+        """What is kept of these vehicles and still holds (platform scope), by vehicle number."""
         async with self._store.platform() as connection:
             cursor = await connection.execute(
                 "SELECT vehicle, state FROM kept_sessions"
@@ -67,7 +68,7 @@ class KeptSessions(Part):
             return {vehicle: bytes(state) for vehicle, state in await cursor.fetchall()}
 
     async def forget_sessions(self) -> int:
-        """Drop what does not hold any more; returns how many."""
+        """Drop what does not hold any more (platform scope); returns how many."""
         async with self._store.platform(pipeline=False) as connection:
             cursor = await connection.execute(
                 "DELETE FROM kept_sessions WHERE until <= %s", (moment(self._clock),)
