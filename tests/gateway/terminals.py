@@ -128,6 +128,6 @@ class Datagrams(asyncio.DatagramProtocol):
         async with asyncio.timeout(timeout_s):
             return await self.received.get()
 
-    def close(self) -> None:
+    async def close(self) -> None:
         assert self.transport is not None
         self.transport.close()

@@ -166,7 +166,7 @@ async def test_the_registry_away_means_no_and_later_yes(world: World, gateway: G
 
 async def test_terminals_may_come_by_datagrams(world: World, gateway: Gateway) -> None:
     phone, vin = phone_of(world)
-    device = await Datagrams.open(gateway.addresses["jt808"][1])
+    device: Datagrams = world.own(await Datagrams.open(gateway.addresses["jt808"][1]))
     device.send(register(phone))
     _, body = unpacked(await device.receive())
     device.send(auth(phone, body[3:].decode()))
@@ -176,7 +176,6 @@ async def test_terminals_may_come_by_datagrams(world: World, gateway: Gateway) -
     assert unpacked(await device.receive()) == (0x8001, bytes.fromhex("0005020000"))
     (row,) = await world.rows()
     assert row["vehicle"] == world.table.known[vin].vehicle
-    device.close()
 
 
 async def ask(world: World, gateway: Gateway, *commands: Downlink) -> list[Any]:

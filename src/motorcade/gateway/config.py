@@ -76,6 +76,9 @@ class ListenerConfig(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_f
     relay_idle_s: float = 86_400.0
     """Protocols without logins (satellite): a vehicle that was not heard for so long has no link
     any more."""
+    mt_gateway: str = ""
+    """Iridium: ``host:port`` of the network's gateway for mobile-terminated messages; empty: no
+    commands go that way."""
     frame_timeout_s: float = 15.0
     """A frame begun must be whole by then. Later ones that stand behind it are read then (its
     length may be what broke); a peer that sent nothing more is closed."""

@@ -206,11 +206,12 @@ class Conversation:
         rows: NDArray[np.int64],
         identity: NDArray[np.bytes_],
         outcome: Outcome,
-    ) -> None:
+    ) -> Mapping[int, bytes]:
         """Fill in the vehicles of rows on platform links; rows not to be stored are struck from
         ``outcome.taken``.
 
-        A VIN seen for the first time makes its peer wait until the registry has answered.
+        A VIN seen for the first time makes its peer wait until the registry has answered. Returns
+        the keys of relayed vehicles by row.
         """
         now_s = self._shared.clock.monotonic_s()
         cache = self._shared.vehicles
@@ -260,6 +261,7 @@ class Conversation:
             if places:
                 taken[places] = False
                 self.refuse(tick, np.array(places), code)
+        return keys
 
     def refuse(self, tick: Tick, rows: NDArray[np.int64], code: str) -> None:
         """Rows that are not stored for a reason of ours; answered by the standard, unless not

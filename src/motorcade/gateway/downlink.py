@@ -7,7 +7,7 @@ written, and the key its answer will carry. Nothing is kept here: who asks again
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -53,12 +53,15 @@ class Downlinks:
         return pack_downlinked(said)
 
 
-def sealed_for(listener: Listener, name: str, peer: Peer, command: Command) -> Downlinked:
-    """Say a command to a peer in its protocol. ``name`` is what the vehicle is called there."""
+def sealed_for(
+    listener: Listener, name: str, peer: Peer, command: Command, **more: Any
+) -> Downlinked:
+    """Say a command to a peer in its protocol. ``name`` is what the vehicle is called there;
+    ``more``: the key to sign with."""
     if command.kind not in listener.traits.commands:
         return Downlinked(code="unsupported", detail=f"{listener.name} has no {command.kind}")
     try:
-        sealed = listener.protocol.encode_command(command, name, peer.session)
+        sealed = listener.protocol.encode_command(command, name, peer.session, **more)
     except Invalid as error:
         return Downlinked(code="invalid", detail=error.detail)
     except Exception:

@@ -27,10 +27,11 @@ from motorcade.gateway.config import BEARERS, Config, ListenerConfig
 from motorcade.gateway.directory import Directory, VehicleCache
 from motorcade.gateway.downlink import Downlinks
 from motorcade.gateway.links import LOST_SUBJECT, Links
-from motorcade.gateway.listener import Listener
+from motorcade.gateway.listener import Listener, parse_address
 from motorcade.gateway.metrics import Metrics
 from motorcade.gateway.peers import Peer
 from motorcade.gateway.quarantine import Quarantine
+from motorcade.gateway.satellite import SatelliteDownlink
 from motorcade.gateway.shared import Closable, Log, Settings, Shared
 from motorcade.limits import GATEWAY_SPARE_DESCRIPTORS
 from motorcade.log.downlink import down_subject
@@ -120,6 +121,9 @@ class Gateway:
         for name, rules in self.config.listeners().items():
             protocol = self._find(name)
             listener = Listener(name, protocol, _at_home(rules, protocol), self._shared, slots)
+            if rules.mt_gateway:
+                host, port = parse_address(rules.mt_gateway)
+                listener.ground = SatelliteDownlink(host, port, self._shared.clock)
             self.addresses[name] = await listener.start()
             self._listeners.append(listener)
         self._measure()
@@ -146,6 +150,8 @@ class Gateway:
         await self._shared.quarantine.flush()
         for listener in self._listeners:
             await listener.linked.settled()
+            if listener.ground is not None:
+                await listener.ground.close()
         await self.links.flush(self.config.drain_timeout_s)
         for one in self._open:
             with contextlib.suppress(MotorcadeError):

@@ -6,7 +6,7 @@ what is told of links to the log.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -115,9 +115,15 @@ class Linked:
                 self.keeping.note(peer, ended=False)
             self._shared.links.up(self.link_of(peer))
 
-    def relayed(self, tick: Tick, rows: NDArray[np.int64], identity: NDArray[np.bytes_]) -> None:
+    def relayed(
+        self,
+        tick: Tick,
+        rows: NDArray[np.int64],
+        identity: NDArray[np.bytes_],
+        keys: Mapping[int, bytes],
+    ) -> None:
         """Vehicles were heard over links that are not theirs."""
-        self._relays.heard(tick, rows, identity)
+        self._relays.heard(tick, rows, identity, keys)
 
     def relayed_answer(self, vehicle: int, tenant: int, answer: Answer) -> CommandAnswered:
         """The same for a vehicle whose link is not its own."""

@@ -8,7 +8,7 @@ the satellite's ground gateway.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -43,6 +43,7 @@ class _Relayed:
     peer: Peer
     since_us: int
     heard_s: float
+    key: bytes = b""
 
 
 class Relays:
@@ -55,8 +56,14 @@ class Relays:
         self._by_number: dict[int, int] = {}
         self._swept_s = 0.0
 
-    def heard(self, tick: Tick, rows: NDArray[np.int64], identity: NDArray[np.bytes_]) -> None:
-        """These rows' vehicles are there."""
+    def heard(
+        self,
+        tick: Tick,
+        rows: NDArray[np.int64],
+        identity: NDArray[np.bytes_],
+        keys: Mapping[int, bytes],
+    ) -> None:
+        """These rows' vehicles are there; ``keys`` by row, of those that sign."""
         now_s, now_us = self._shared.clock.monotonic_s(), self._shared.clock.now_us()
         for row in rows.tolist():
             vehicle, tenant = int(tick.frames.vehicle[row]), int(tick.frames.tenant[row])
@@ -70,7 +77,7 @@ class Relays:
                 known = _Relayed(self._shared.links.number(), tenant, name, peer, now_us, now_s)
                 self._by_number[known.number] = vehicle
                 self._shared.links.up(self._link(vehicle, known))
-            known.peer, known.heard_s = peer, now_s
+            known.peer, known.heard_s, known.key = peer, now_s, keys.get(row, b"")
             self._by_vehicle[vehicle] = known
         while len(self._by_vehicle) > GATEWAY_RELAYED_VEHICLES_MAX:
             oldest = next(iter(self._by_vehicle))
@@ -109,7 +116,8 @@ class Relays:
             return ground.send(known.identity, asked.command)
         if known.peer.transport is None:
             return Downlinked(code="no_link", detail="its address is not known any more")
-        return sealed_for(self._listener, known.identity, known.peer, asked.command)
+        more = {"key": known.key} if self._listener.traits.is_signed else {}
+        return sealed_for(self._listener, known.identity, known.peer, asked.command, **more)
 
     def answer_of(self, vehicle: int, tenant: int, answer: Answer) -> CommandAnswered:
         """What a relayed vehicle said to a command."""

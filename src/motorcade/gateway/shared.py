@@ -64,6 +64,9 @@ class Ground(Protocol):
     def send(self, identity: str, command: Command) -> Downlinked:
         """Take a command for a vehicle; it goes out in the background."""
 
+    async def close(self) -> None:
+        """Give up what waits."""
+
 
 @dataclass(slots=True)
 class Settings:

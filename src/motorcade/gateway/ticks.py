@@ -40,7 +40,8 @@ class Tick:
     """One tick on its way. ``flag`` uint8 (n): the answer each frame gets, 0 for none;
     ``stored`` (n): whether that answer stands for a row in the log; ``weight`` bytes of the
     budget; ``replies`` go out as they are; ``answered``: what vehicles said to commands and the
-    bytes they are owed once that is stored; ``closing``: peers to be closed once they are
+    bytes they are owed once that is stored; ``telling``: rows whose own answer says that too;
+    ``closing``: peers to be closed once they are
     answered."""
 
     __slots__ = (
@@ -56,6 +57,7 @@ class Tick:
         "replies",
         "slots",
         "stored",
+        "telling",
         "weight",
     )
 
@@ -71,6 +73,7 @@ class Tick:
         self.platform = np.zeros(rows, bool)
         self.replies: list[tuple[Peer, bytes]] = []
         self.answered: list[tuple[Peer, CommandAnswered, bytes]] = []
+        self.telling: list[int] = []
         self.closing: list[tuple[Peer, str]] = []
         self.ready = False
         self.done: asyncio.Future[None] | None = None
@@ -141,7 +144,7 @@ class Ticks:
         tick.flag |= outcome.flag
         tick.answered = outcome.answered
         taken = self._address(tick, outcome)
-        if outcome.relayed:
+        if self._conversation.traits.is_relay and len(taken):
             taken = self._relayed(tick, outcome, taken)
         tick.replies += [(peer, reply) for peer, reply, _ in outcome.replies]
         batches = self._decode(tick, taken, now_us)
@@ -159,7 +162,15 @@ class Ticks:
                 peer = tick.peers[int(frames.peer[row])]
                 told = linked.relayed_answer(vehicle, tenant, answer)
                 tick.answered.append((peer, told, reply))
-        return taken[~np.isin(taken, np.array(list(outcome.relayed), np.int64))]
+        taken = taken[~np.isin(taken, np.array(list(outcome.relayed), np.int64))]
+        if self._conversation.traits.answers_inside:
+            for place, answer in self._protocol.answers(frames.take(taken)):
+                row = int(taken[place])
+                vehicle, tenant = int(frames.vehicle[row]), int(frames.tenant[row])
+                told = linked.relayed_answer(vehicle, tenant, answer)
+                tick.answered.append((tick.peers[int(frames.peer[row])], told, b""))
+                tick.telling.append(row)
+        return taken
 
     def _note(self, peers: list[Peer], chunks: list[bytes], cut: Cut, now_s: float) -> None:
         """Keep the columns the closing rules look at: who was heard, who has an unfinished
@@ -180,6 +191,9 @@ class Ticks:
             since[cut.frames.peer] = np.inf
         for index, tail in cut.remainder.items():
             peer = peers[index]
+            if peer.is_datagram():  # the rest of it will not come
+                self._shared.metrics.rejects["unfinished"] += 1
+                continue
             peer.data = tail
             table.kept[peer.slot] = len(tail)
             table.kept_bytes += len(tail)
@@ -210,9 +224,10 @@ class Ticks:
             taken[strange] = False
         shared_links = np.flatnonzero(taken & ~terminal)
         if len(shared_links):
-            self._conversation.look_up(tick, shared_links, identity, outcome)
+            keys = self._conversation.look_up(tick, shared_links, identity, outcome)
             if self._conversation.traits.is_relay:
-                self._conversation.listener.linked.relayed(tick, np.flatnonzero(taken), identity)
+                there = np.flatnonzero(taken)
+                self._conversation.listener.linked.relayed(tick, there, identity, keys)
         return np.flatnonzero(taken)
 
     def _decode(self, tick: Tick, rows: NDArray[np.int64], now_us: int) -> Sequence[SignalBatch]:
@@ -264,7 +279,9 @@ class Ticks:
                 tick.closing += [(peer, "unstored") for peer in some]
         if told:
             tick.replies += [(peer, reply) for peer, _, reply in tick.answered if reply]
-        elif self._conversation.traits.is_resent:
+        else:
+            tick.flag[tick.telling] = 0
+        if not told and self._conversation.traits.is_resent:
             tick.closing += [(peer, "unstored") for peer, _, _ in tick.answered]
         self._ready(tick)
 

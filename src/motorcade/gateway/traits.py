@@ -33,6 +33,8 @@ class Traits:
     """Whether a session may be resumed over a later connection."""
     is_signed: bool
     """Whether frames are signed with the vehicle's key."""
+    answers_inside: bool
+    """Whether records may hold answers to commands."""
     fatal: frozenset[str]
     """Reject and refusal codes that end the connection."""
     is_resent: bool
@@ -60,6 +62,7 @@ class Traits:
             keeps=stateful and hasattr(protocol.Session, "resume"),
             has_timers=stateful and hasattr(protocol.Session, "next_timer"),
             is_signed=hasattr(protocol, "verify"),
+            answers_inside=hasattr(protocol, "answers"),
             fatal=frozenset(said("FATAL", ())),
             is_resent=bool(said("RESENDS_ON_RECONNECT", False)),
             wraps=hasattr(protocol, "inner"),
