@@ -50,7 +50,8 @@ def run(quick: bool = False) -> list[Figure]:
 
 def _started(data: Path, *, settle_s: float) -> tuple[float, dict[str, float]]:
     """Seconds until ready, and megabytes by process name once settled."""
-    settings = ("api.listen=127.0.0.1:0", "gateway.gbt32960.listen=127.0.0.1:0")
+    ports = ("api.listen", "gateway.gbt32960.listen", "gateway.jt808.listen", "gateway.mqtt.listen")
+    settings = [f"{port}=127.0.0.1:0" for port in (*ports, "gateway.jt808.udp_listen")]
     options = [word for setting in settings for word in ("--set", setting)]
     log = data / "up.log"
     began = time.monotonic()

@@ -87,7 +87,9 @@ def platform(*settings: str) -> Iterator[tuple[str, int, psutil.Process]]:
     supervisor."""
     motorcade = [sys.executable, "-m", "motorcade"]
     with tempfile.TemporaryDirectory(prefix="motorcade-bench-") as data:
-        free = ["api.listen=127.0.0.1:0", "gateway.gbt32960.listen=127.0.0.1:0", *settings]
+        doors = ("gateway.jt808.listen", "gateway.jt808.udp_listen", "gateway.mqtt.listen")
+        free = [f"{door}=127.0.0.1:0" for door in ("api.listen", "gateway.gbt32960.listen", *doors)]
+        free += settings
         options = [part for one in free for part in ("--set", one)]
         log = (Path(data) / "up.log").open("w")
         up = subprocess.Popen([*motorcade, "up", "--data", data, *options], stdout=log, stderr=log)

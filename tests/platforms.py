@@ -16,7 +16,16 @@ from typing import Any
 
 import psutil
 
-__all__ = ["RunningPlatform", "command", "running_platform"]
+__all__ = ["FREE_PORTS", "RunningPlatform", "command", "running_platform"]
+
+FREE_PORTS = (
+    "api.listen=127.0.0.1:0",
+    "gateway.gbt32960.listen=127.0.0.1:0",
+    "gateway.jt808.listen=127.0.0.1:0",
+    "gateway.jt808.udp_listen=127.0.0.1:0",
+    "gateway.mqtt.listen=127.0.0.1:0",
+)
+"""Settings that move every door that is open by default to a free port."""
 
 
 def command(*arguments: str) -> list[str]:
@@ -39,7 +48,11 @@ class RunningPlatform:
     @property
     def gbt32960(self) -> tuple[str, int]:
         """Host and port of the GB/T 32960 listener."""
-        host, _, port = self.role("gateway")["listeners"]["gbt32960"][0].rpartition(":")
+        return self.door("gbt32960")
+
+    def door(self, protocol: str, place: int = 0) -> tuple[str, int]:
+        """Host and port of a protocol's listener, TCP before UDP."""
+        host, _, port = self.role("gateway")["listeners"][protocol][place].rpartition(":")
         return host, int(port)
 
     def role(self, name: str, index: int = 0) -> dict[str, Any]:
@@ -112,7 +125,7 @@ def running_platform(
 ) -> Iterator[RunningPlatform]:
     """Start `motorcade up` on `data` with free ports; end it, and what is left, afterwards."""
     data.mkdir(parents=True, exist_ok=True)
-    given = ["api.listen=127.0.0.1:0", "gateway.gbt32960.listen=127.0.0.1:0", *settings]
+    given = [*FREE_PORTS, *settings]
     options = [word for setting in given for word in ("--set", setting)]
     with (data / "up.log").open("wb") as log:
         process = subprocess.Popen(

@@ -18,6 +18,7 @@ import pytest
 
 from motorcade.node.config import load
 from motorcade.node.demo import _with_data
+from platforms import FREE_PORTS
 
 pytestmark = pytest.mark.engines
 
@@ -31,8 +32,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[subprocess.
     output = folder / "output"
     command = [sys.executable, "-m", "motorcade", "demo", "--data", str(folder / "data")]
     command += ["--vehicles", str(_VEHICLES), "--tenants", "4", "--rate", "60"]
-    command += ["--set", "api.listen=127.0.0.1:0"]
-    command += ["--set", "gateway.gbt32960.listen=127.0.0.1:0"]
+    command += [word for one in FREE_PORTS for word in ("--set", one)]
     with output.open("w") as file:
         process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, text=True)
     try:

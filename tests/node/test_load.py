@@ -19,6 +19,7 @@ import pytest
 from motorcade.errors import Invalid, NotFound
 from motorcade.node.config import Settings
 from motorcade.node.load import LoadPlan, gateway_address, run_load
+from platforms import FREE_PORTS
 
 
 def _settings(data: Path) -> Settings:
@@ -57,8 +58,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The data directory of a running platform."""
     folder = tmp_path_factory.mktemp("load")
     command = [sys.executable, "-m", "motorcade", "up", "--data", str(folder / "data")]
-    command += ["--set", "api.listen=127.0.0.1:0"]
-    command += ["--set", "gateway.gbt32960.listen=127.0.0.1:0"]
+    command += [word for one in FREE_PORTS for word in ("--set", one)]
     output = folder / "output"
     with output.open("w") as file:
         process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT)

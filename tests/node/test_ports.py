@@ -9,10 +9,12 @@ import pytest
 from motorcade.errors import Conflict, Invalid
 from motorcade.node.config import Settings, load
 from motorcade.node.ports import check_free, fixed, split_listen
+from platforms import FREE_PORTS
 
 
 def _settings(api: str, gateway: str, *more: str) -> Settings:
-    return load(None, {}, [f"api.listen={api}", f"gateway.gbt32960.listen={gateway}", *more])
+    own = [f"api.listen={api}", f"gateway.gbt32960.listen={gateway}"]
+    return load(None, {}, [*FREE_PORTS, *own, *more])
 
 
 def test_a_port_another_platform_shares_is_told() -> None:

@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
 from motorcade.errors import Conflict, Invalid
+from motorcade.gateway.config import NAMED
 from motorcade.node.rooms import ApiConfig, GatewayConfig
 
 if TYPE_CHECKING:
@@ -36,9 +37,9 @@ def fixed(settings: Settings) -> Iterator[tuple[str, str]]:
     """Key and address of every listener whose port is fixed."""
     listens = {"api.listen": settings.get(ApiConfig).listen}
     for name, rules in settings.get(GatewayConfig).listeners().items():
-        place = "gateway" if name == "gbt32960" else "gateway.protocols"
-        listens[f"{place}.{name}.listen"] = rules.listen
-        listens[f"{place}.{name}.tls_listen"] = rules.tls_listen
+        place = "gateway" if name in NAMED else "gateway.protocols"
+        for door in ("listen", "tls_listen", "udp_listen"):
+            listens[f"{place}.{name}.{door}"] = getattr(rules, door)
     for key, listen in listens.items():
         if listen and split_listen(listen)[1]:
             yield key, listen
@@ -48,31 +49,32 @@ def check_free(settings: Settings) -> None:
     """Raise where a fixed port cannot be had: ``Conflict`` where another program holds it or two
     listeners name the same, ``Invalid`` for an address that is not this machine's or not
     allowed."""
-    ours: dict[int, str] = {}
+    ours: dict[tuple[int, socket.SocketKind], str] = {}
     with ExitStack() as stack:
         for key, listen in fixed(settings):
             host, port = split_listen(listen)
+            kind = socket.SOCK_DGRAM if key.endswith(".udp_listen") else socket.SOCK_STREAM
             try:
-                found = socket.getaddrinfo(
-                    host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-                )[0]
-                probe = stack.enter_context(socket.socket(found[0], socket.SOCK_STREAM))
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                found = socket.getaddrinfo(host or None, port, type=kind, flags=socket.AI_PASSIVE)[
+                    0
+                ]
+                probe = stack.enter_context(socket.socket(found[0], kind))
+                if kind == socket.SOCK_STREAM:
+                    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 probe.bind(found[4])
-                # Bound is not enough: two that only bind may share with SO_REUSEADDR.
-                probe.listen(1)
+                if kind == socket.SOCK_STREAM:
+                    # Bound is not enough: two that only bind may share with SO_REUSEADDR.
+                    probe.listen(1)
             except OSError as error:
-                raise _cannot(key, listen, port, ours, error) from None
-            ours[port] = key
+                raise _cannot(key, listen, port, ours.get((port, kind), ""), error) from None
+            ours[port, kind] = key
 
 
-def _cannot(
-    key: str, listen: str, port: int, ours: dict[int, str], error: OSError
-) -> Conflict | Invalid:
+def _cannot(key: str, listen: str, port: int, other: str, error: OSError) -> Conflict | Invalid:
     if error.errno != errno.EADDRINUSE:
         named = isinstance(error, socket.gaierror)
         reason = error.strerror if named else os.strerror(error.errno or 0)
         return Invalid(f"{key}: cannot listen at {listen}: {reason}")
-    if port in ours:
-        return Conflict(f"{ours[port]} and {key} name the same port {port}")
+    if other:
+        return Conflict(f"{other} and {key} name the same port {port}")
     return Conflict(f"port {port} is held by another program (choose another with --set {key}=…)")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from platforms import command
+from platforms import FREE_PORTS, command
 
 pytestmark = pytest.mark.processes
 
@@ -117,7 +117,7 @@ def test_where_there_is_no_data_none_is_made(tmp_path: Path, command: tuple[str,
 def test_a_data_directory_that_cannot_be_is_one_line(
     tmp_path: Path, command: tuple[str, ...]
 ) -> None:
-    ports = ("--set", "api.listen=127.0.0.1:0", "--set", "gateway.gbt32960.listen=127.0.0.1:0")
+    ports = [word for one in FREE_PORTS for word in ("--set", one)]
     (tmp_path / "file").write_text("")
     for data, told in ((tmp_path / "file", b"cannot write in "), (Path("/proc/x"), b"/proc/x: ")):
         done = _run("--data", str(data), *ports, *command)
