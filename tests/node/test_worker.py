@@ -162,6 +162,24 @@ async def test_commits_move_the_checkpoint_and_trim_the_log(
     assert worker.counts.commits >= 1
 
 
+async def test_the_log_is_not_trimmed_behind_what_somebody_else_wants(
+    tmp_path: Path, log: Log, catalogue: Catalogue
+) -> None:
+    config = HistoryConfig(commit_interval_s=0.1)
+    worker = worker_of(log, tmp_path, catalogue, config, keep_records=0)
+    wanted: int | None = 3
+    worker.kept_from = lambda partition: wanted
+    async with Running(worker, TwinReader(tmp_path / "twin", 1, catalogue)):
+        for number in range(1, 11):
+            last = await log.append(0, [batch(catalogue, number)])
+        await until(lambda: worker.twin.position == last)
+        await worker.commit()
+        assert await log.first_sequence(0) == 4
+        wanted = None
+        await worker.commit()
+        assert await log.first_sequence(0) == last
+
+
 async def test_a_log_that_is_not_to_be_trimmed_is_whole(
     tmp_path: Path, log: Log, catalogue: Catalogue
 ) -> None:

@@ -8,7 +8,7 @@ import gc
 import logging
 import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO, cast
 
@@ -23,6 +23,7 @@ from motorcade.node.retention import Retention
 from motorcade.node.rooms import (
     ApiConfig,
     FleetConfig,
+    ForwardingConfig,
     GatewayConfig,
     HistoryConfig,
     LogConfig,
@@ -35,6 +36,8 @@ from motorcade.node.run_files import RoleFile
 if TYPE_CHECKING:
     from motorcade.fleet.registry import Fleet
     from motorcade.log.log import Log
+    from motorcade.node.forwarding import WorkerForwarding
+    from motorcade.signals.catalogue import Catalogue
 
 __all__ = ["run_api", "run_gateway", "run_role", "run_worker"]
 
@@ -129,6 +132,9 @@ async def run_worker(
     async with contextlib.AsyncExitStack() as stack:
         log = await _connect_log(stack, settings, f"worker-{index}")
         own = [p for p in range(log.partitions) if p % settings.node.workers == index]
+        with_registry = bool(settings.get(FleetConfig).url)
+        forwarding = _forwarding(settings, log, catalogue, own, index)
+        kept_from = forwarding.kept_from if with_registry else lambda _: None
         workers = []
         for partition in own:
             twin = TwinWriter(twin_folder, partition, log.partitions, catalogue)
@@ -137,7 +143,7 @@ async def run_worker(
                 history_folder, partition, catalogue, clock, history_config, position=start
             )
             workers.append(
-                PartitionWorker(partition, log, twin, history, twin_config, clock.now_us)
+                PartitionWorker(partition, log, twin, history, twin_config, clock.now_us, kept_from)
             )
         apps = WorkerApps(
             log,
@@ -147,8 +153,9 @@ async def run_worker(
             settings.get(SessionsConfig),
         )
         metrics = WorkerMetrics(workers)
+        figures = [lambda: metrics.render().decode(), apps.render, forwarding.render]
         await _serve_metrics(
-            stack, log, f"worker.{index}", lambda: metrics.render().decode() + apps.render()
+            stack, log, f"worker.{index}", lambda: "".join(one() for one in figures)
         )
         retention = _retention(settings)
         await stack.enter_async_context(retention.refreshed())
@@ -163,7 +170,7 @@ async def run_worker(
             workers,
             TwinReader(twin_folder, log.partitions, catalogue, only=own),
             stopping,
-            beside=[maintenance.run, *([apps.run] if settings.get(FleetConfig).url else [])],
+            beside=[maintenance.run, *([apps.run, forwarding.run] if with_registry else [])],
             serving=lambda: serving({"partitions": own}),
         )
 
@@ -205,6 +212,7 @@ async def run_api(
                 catalogue=catalogue,
                 clock=clock,
                 config=settings.get(ApiConfig),
+                forwarding=settings.get(ForwardingConfig),
                 protocols={name: frozenset(find(name).SIGNALS) for name in names()},
                 metrics=lambda: _gather_metrics(log, settings.node),
             )
@@ -240,6 +248,31 @@ async def _connect_fleet(stack: contextlib.AsyncExitStack, settings: Settings) -
     fleet = await Fleet.connect(config, SystemClock())
     stack.push_async_callback(fleet.close)
     return fleet
+
+
+def _forwarding(
+    settings: Settings, log: Log, catalogue: Catalogue, own: Sequence[int], index: int
+) -> WorkerForwarding:
+    from motorcade.apps.forwarding.service import Forwarding
+    from motorcade.apps.forwarding.store import Forwarders
+    from motorcade.node.forwarding import WorkerForwarding
+
+    clock = SystemClock()
+
+    def make(fleet: Fleet) -> Forwarding:
+        return Forwarding(
+            log,
+            Forwarders(fleet.store, clock),
+            catalogue,
+            clock,
+            settings.get(ForwardingConfig),
+            partitions=own,
+            index=index,
+            # A worker without a partition runs nothing.
+            workers=min(settings.node.workers, log.partitions),
+        )
+
+    return WorkerForwarding(lambda: _registry(settings), make)
 
 
 def _retention(settings: Settings) -> Retention:

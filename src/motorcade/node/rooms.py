@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from motorcade.api.config import Config as ApiConfig
+from motorcade.apps.forwarding.config import Config as ForwardingConfig
 from motorcade.apps.sessions.config import Config as SessionsConfig
 from motorcade.fleet.config import Config as FleetConfig
 from motorcade.gateway.config import Config as GatewayConfig
@@ -23,6 +24,7 @@ __all__ = [
     "ROOMS",
     "ApiConfig",
     "FleetConfig",
+    "ForwardingConfig",
     "GatewayConfig",
     "HistoryConfig",
     "LogConfig",
@@ -55,6 +57,7 @@ ROOMS: Final[Mapping[str, Any]] = {
     "twin": TwinConfig,
     "history": HistoryConfig,
     "sessions": SessionsConfig,
+    "forwarding": ForwardingConfig,
     "api": ApiConfig,
 }
 """TOML table to the ``Config`` of the folder of that name."""

@@ -90,6 +90,8 @@ class PartitionWorker:
     history: History
     config: Config
     now_us: Callable[[], int]
+    kept_from: Callable[[int], int | None] = lambda partition: None
+    """The sequence behind which somebody else still wants the partition's records."""
     counts: _Counts = field(default_factory=_Counts)
     _committing: asyncio.Lock = field(default_factory=asyncio.Lock)
     _had: int | None = None
@@ -156,11 +158,19 @@ class PartitionWorker:
             position = await self.history.commit()
             await asyncio.to_thread(self.twin.checkpoint, position)
             if self.config.trim_log:
-                keep = 0 if await self.log.tight(self.partition) else self.config.keep_records
-                await self.log.trim(self.partition, max(position - keep, 0))
+                await self._trim(position)
             self.counts.commits += 1
             self.counts.commit_s += time.monotonic() - began
             return position
+
+    async def _trim(self, position: int) -> None:
+        """Forget what nobody needs; where room is getting short, what the history has."""
+        if await self.log.tight(self.partition):
+            await self.log.trim(self.partition, position)
+            return
+        through = max(position - self.config.keep_records, 0)
+        wanted = self.kept_from(self.partition)
+        await self.log.trim(self.partition, through if wanted is None else min(through, wanted))
 
     async def _end_of_log(self) -> int:
         """The newest sequence the log holds now; waits until it answers."""

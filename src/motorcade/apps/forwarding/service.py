@@ -36,6 +36,7 @@ __all__ = ["Forwarding"]
 
 _LABELS_EVERY_S: Final = 15.0
 _NAMES_KEPT_S: Final = 300.0
+_BROKEN_S: Final = 1.0
 _log = structlog.get_logger(__name__)
 
 
@@ -81,19 +82,27 @@ class Forwarding(Collector):
             positions = await self._first_look()
             watching = await self._log.spools.watch(self._heard)
             for partition, pump in self._pumps.items():
-                tasks.append(asyncio.create_task(pump.run(positions.get(partition))))
+                start = positions.get(partition)
+                tasks.append(asyncio.create_task(self._pump(pump, start)))
             while True:
                 await asyncio.sleep(self._config.rules_every_s)
                 await self._tend()
-                for task in tasks:
-                    if task.done():
-                        task.result()
         finally:
             if watching is not None:
                 await watching.close()
             await _ended([*tasks, *(task for _, task in self._couriers.values())])
             with contextlib.suppress(MotorcadeError):
                 await self._save()
+
+    async def _pump(self, pump: Pump, start: int | None) -> None:
+        """What fails in a pump is told, and the pump goes on from where it was."""
+        while True:
+            try:
+                await pump.run(start)
+            except Exception:
+                _log.exception("forwarding pump broke", partition=pump.partition)
+            start = pump.position
+            await asyncio.sleep(_BROKEN_S)
 
     def kept_from(self, partition: int) -> int | None:
         """The sequence behind which the log is still wanted; None where it is not. 0 until the
