@@ -1,4 +1,4 @@
-"""``motorcade load``: tenants and accounts for simulated cars, then the drive at a gateway."""
+"""``motorcade load``: what simulated cars need in the registry, then the drive at a gateway."""
 
 from __future__ import annotations
 
@@ -17,15 +17,26 @@ from motorcade.node.config import Settings
 from motorcade.node.registry_access import open_fleet
 from motorcade.node.run_files import RoleFile
 from motorcade.simulator.automakers import Automaker, automakers
+from motorcade.simulator.equipment import Equipment, equipment_of
 from motorcade.simulator.load import Load, LoadPlan, LoadReport, Progress, check_listens
+from motorcade.simulator.voices import protocols_of
 
 if TYPE_CHECKING:
     from motorcade.fleet.registry import Fleet
     from motorcade.fleet.tenants import Tenant
 
-__all__ = ["LoadPlan", "gateway_address", "provision", "run_load", "show_progress"]
+__all__ = [
+    "LoadPlan",
+    "equipped",
+    "gateway_address",
+    "gateway_addresses",
+    "provision",
+    "run_load",
+    "show_progress",
+]
 
 _LOOK_EVERY_S: Final = 0.25
+_DOORS: Final = {"compact": "udp_listen"}
 _ANYWHERE: Final = frozenset({"0.0.0.0", "::", "*", ""})
 
 
@@ -36,13 +47,18 @@ async def run_load(settings: Settings, plan: LoadPlan, *, progress: bool = False
     ``NotFound`` where no gateway runs, ``DependencyError`` where nothing could log in.
     """
     plan = plan.checked()
-    address = gateway_address(settings, plan.target)
-    check_listens(address)
-    async with open_fleet(settings) as fleet:
+    addresses = gateway_addresses(settings, plan.protocol, plan.target)
+    for name, address in addresses.items():
+        if name != "compact":
+            check_listens(address)
+    async with open_fleet(settings) as fleet, contextlib.AsyncExitStack() as stack:
         tenants = await provision(fleet, automakers(plan.tenants))
-        async with _accounts(fleet, tenants if plan.shares_connections else []) as accounts:
-            load = Load(plan, address, accounts)
-            report = await _driven(load, progress)
+        load = Load(plan, addresses, accounts=[("", "")] * plan.tenants)
+        numbers = [tenant.number for tenant in tenants]
+        if plan.needs_accounts:
+            load.accounts = await stack.enter_async_context(_accounts(fleet, numbers))
+        load.secrets = await stack.enter_async_context(equipped(fleet, load, numbers))
+        report = await _driven(load, progress)
     return {str(name): value for name, value in msgspec.to_builtins(report).items()}
 
 
@@ -65,14 +81,31 @@ async def provision(fleet: Fleet, makers: Sequence[Automaker]) -> list[Tenant]:
     return tenants
 
 
-def gateway_address(settings: Settings, target: str | None = None) -> tuple[str, int]:
+def gateway_addresses(
+    settings: Settings, protocol: str, target: str | None = None
+) -> dict[str, tuple[str, int]]:
+    """Where the cars of a load connect, by protocol; all at ``target``, where that is given."""
+    names = protocols_of(protocol)
+    if target is not None and len(names) > 1:
+        raise Invalid("a mixed load finds its gateway by the data directory; leave --target out")
+    return {name: gateway_address(settings, target, name) for name in names}
+
+
+def gateway_address(
+    settings: Settings, target: str | None = None, protocol: str = "gbt32960"
+) -> tuple[str, int]:
     """Where cars connect: ``target`` (``HOST:PORT``), or the gateway on the data directory."""
     if target is None:
-        facts = RoleFile(settings.data, "gateway", 0).read() or {}
-        listeners = facts.get("listeners", {}).get("gbt32960", [])
-        if not listeners:
+        facts = RoleFile(settings.data, "gateway", 0).read()
+        if not facts:
             raise NotFound(
                 f"no gateway runs on {settings.data}; start `motorcade up`, or name a --target"
+            )
+        listeners = facts.get("listeners", {}).get(protocol, [])
+        if not listeners:
+            raise NotFound(
+                f"the gateway on {settings.data} does not listen for {protocol}; start"
+                f" `motorcade up --set gateway.{protocol}.{_DOORS.get(protocol, 'listen')}=…`"
             )
         target = str(listeners[0])
     host, separator, port = target.rpartition(":")
@@ -82,17 +115,51 @@ def gateway_address(settings: Settings, target: str | None = None) -> tuple[str,
 
 
 @contextlib.asynccontextmanager
-async def _accounts(
-    fleet: Fleet, tenants: Sequence[Tenant]
-) -> AsyncIterator[list[tuple[str, str]]]:
+async def equipped(
+    fleet: Fleet, load: Load, tenants: Sequence[int]
+) -> AsyncIterator[dict[str, str]]:
+    """The load's cars registered by the names their protocols need; secrets by VIN, valid as long
+    as this lasts. ``tenants``: numbers, in the order of the automakers."""
+    run = f"load-{secrets.token_hex(3)}"
+    told: dict[str, str] = {}
+    makers = range(len(tenants))
+    try:
+        for place in makers if load.plan.protocol != "gbt32960" else ():
+            equipment = equipment_of(load.fleet, load.plan.protocol, place)
+            told |= await _equip(fleet, tenants[place], equipment, run)
+        yield told
+    finally:
+        for number in tenants if told else ():
+            await fleet.remove_tokens(number, run)
+
+
+async def _equip(fleet: Fleet, tenant: int, equipment: Equipment, run: str) -> dict[str, str]:
+    from motorcade.fleet.rows import NewVehicle
+
+    known = await fleet.numbers_of(tenant, equipment.vins)
+    new = [NewVehicle(vin=vin) for vin in equipment.vins if vin not in known]
+    if new:
+        report = await fleet.add_vehicles(tenant, new)
+        if report.error_count:
+            raise Conflict(f"{report.errors[0].vin}: {report.errors[0].reason}")
+    if equipment.names:
+        await fleet.add_identities(tenant, equipment.names)
+    told = dict(await fleet.create_tokens(tenant, equipment.with_token, run))
+    for vin in equipment.with_key:
+        told[vin] = (await fleet.create_credential(tenant, vin, "key", run)).secret
+    return told
+
+
+@contextlib.asynccontextmanager
+async def _accounts(fleet: Fleet, tenants: Sequence[int]) -> AsyncIterator[list[tuple[str, str]]]:
     """An account a tenant for as long as the load lasts; other runs have their own."""
     run = secrets.token_hex(3)
     accounts = [(f"{run}-{number:x}", secrets.token_urlsafe(12)) for number in range(len(tenants))]
     made = []
     try:
         for tenant, (user, password) in zip(tenants, accounts, strict=True):
-            await fleet.create_platform_account(tenant.number, user, password)
-            made.append((tenant.number, user))
+            await fleet.create_platform_account(tenant, user, password)
+            made.append((tenant, user))
         yield accounts
     finally:
         for number, user in made:

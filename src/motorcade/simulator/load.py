@@ -220,11 +220,11 @@ class Load:
         )
         if self.plan.needs_accounts and len(accounts) < self.plan.tenants:
             raise Invalid("platform links need an account of every tenant")
+        self.accounts = list(accounts)
+        self.secrets = secrets or {}
         speak = protocols_of(self.plan.protocol)
         given = address if isinstance(address, Mapping) else dict.fromkeys(speak, address)
         self._addresses = {name: (check_target(given[name][0]), given[name][1]) for name in speak}
-        self._secrets = secrets or {}
-        self._accounts = list(accounts)
         self._tallies = [RawArray("d", len(TALLY)) for _ in range(self.plan.processes)]
         self._stop = RawArray("b", 1)
         self._barrier: Any = None
@@ -296,7 +296,7 @@ class Load:
     def _voice(self, first: int, last: int) -> Voice:
         plan, fleet = self.plan, self.fleet
         cars = range(int(fleet.starts[first]), int(fleet.starts[last]))
-        secrets = self._secrets
+        secrets = self.secrets
         if secrets and plan.processes > 1:
             vins = [fleet.vin(car) for car in cars]
             secrets = {vin: secrets[vin] for vin in vins if vin in secrets}
@@ -304,7 +304,7 @@ class Load:
             protocol=plan.protocol,
             addresses=self._addresses,
             first=cars.start,
-            accounts=self._accounts if plan.needs_accounts else [],
+            accounts=self.accounts if plan.needs_accounts else [],
             secrets=secrets,
             frames_per_send=plan.frames_per_send,
             reissued=plan.past_s > 0,

@@ -91,9 +91,19 @@ def load(
         str | None,
         typer.Option(help="HOST:PORT; default: the gateway on the data directory. Loopback only."),
     ] = None,
+    protocol: Annotated[
+        str,
+        typer.Option(
+            help="What cars speak: gbt32960, jt808, mqtt, iridium (or satellite), compact, or"
+            " mixed: the first three side by side."
+        ),
+    ] = "gbt32960",
     edition: Annotated[
         str, typer.Option(help="GB/T 32960 edition: 2016, 2025, or mixed.")
     ] = "2016",
+    hops: Annotated[
+        float, typer.Option(help="Cars a second that change from LTE to 5G or back (MQTT).")
+    ] = 0.0,
     as_json: JsonOption = False,
 ) -> None:
     """Drive simulated cars over real sockets; report acknowledged rate, latency and losses."""
@@ -111,7 +121,9 @@ def load(
         tenants=tenants,
         processes=processes,
         target=target,
+        protocol=protocol,
         edition=edition,
+        hops=hops,
     )
     report = asyncio.run(run_load(settings, plan, progress=not as_json))
     if as_json:
