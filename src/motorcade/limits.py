@@ -366,6 +366,12 @@ Above: Invalid."""
 COMMAND_TTL_S_DEFAULT: Final = 300
 """How long a command waits that says nothing: what a person would wait for a door."""
 
+COMMAND_BULK_VEHICLES_MAX: Final = 100_000
+"""VINs one bulk job names, 2 MB of them; a larger choice is a label. At the bound: Invalid."""
+
+COMMAND_BULK_RATE_MAX: Final = 5_000
+"""Commands one bulk job makes per second: what one worker sends. Above: Invalid."""
+
 # ── sessions ─────────────────────────────────────────────────────────────────────────────────────
 SESSIONS_GATEWAYS_MAX: Final = 4_096
 """Names of gateway processes one partition remembers the newest start of, to refuse words of older
@@ -433,3 +439,23 @@ At the bound: the CONNACK says this one."""
 
 MQTT_SESSION_EXPIRY_S_MAX: Final = 86_400
 """How long a lost session's subscription may be kept. At the bound: the CONNACK says this."""
+
+JT808_FRAGMENTED_MESSAGES_MAX: Final = 4
+"""Messages of one connection whose sub-packages are being gathered: a terminal sends a picture, and
+perhaps a batch between. At the bound: the oldest is given up, a reject."""
+
+JT808_FRAGMENTED_BYTES_MAX: Final = 2 << 20
+"""Bytes of one connection's gathered sub-packages: several pictures or a short film. At the bound:
+the oldest message is given up, a reject."""
+
+JT808_FRAGMENT_WAIT_S: Final = 5.0
+"""How long a message may miss sub-packages before they are asked for, and what each further asking
+waits longer; a slow link sends one in less. At the bound: 0x8003."""
+
+JT808_FRAGMENT_ASKS_MAX: Final = 3
+"""Times that missing sub-packages are asked for, 30 seconds in all; the standard retries as often.
+At the bound: what came is a reject."""
+
+JT808_MEDIA_PART_BYTES_MAX: Final = 256 << 10
+"""Bytes of a picture or sound in one row, which has to fit a log message with others. At the bound:
+further rows, as parts."""

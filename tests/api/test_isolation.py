@@ -18,6 +18,12 @@ BODIES: dict[str, Any] = {
     "create_tenant": {"name": "gamma"},
     "change_tenant": {"vin_check_digit": False},
     "create_key": {"role": "reader"},
+    "command_vehicle": {"kind": "lock"},
+    "command_many": {"kind": "lock", "label": "nobody"},
+    "change_bulk_job": {"state": "paused"},
+    "set_policy": {},
+    "set_desired": {"signals": {"Vehicle.Cabin.HVAC.IsAirConditioningActive": True}},
+    "change_desired": {"signals": {"Vehicle.Cabin.HVAC.IsAirConditioningActive": None}},
     "create_forwarder": {
         "name": "walk",
         "kind": "webhook",
