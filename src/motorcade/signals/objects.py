@@ -43,6 +43,7 @@ _MILLIS_FROM: Final = 10**11
 _MICROS_FROM: Final = 10**14
 _NUMBERS: Final = frozenset({int, float, type(None)})
 _FLOAT_MAX: Final = float(np.finfo(np.float64).max)
+_EXACT: Final = float(1 << 53)
 _TOO_LONG: Final = 80
 """Characters of a wrong value or path that a reason repeats."""
 
@@ -201,7 +202,22 @@ def _converted(signal: Signal, values: list[Any]) -> pa.Array | None:
             return None
         inner = set(map(type, chain.from_iterable(v for v in values if v is not None)))
         return pa.array(values, kind) if _fit(inner, kind.value_type) else None
-    return pa.array(values, kind) if _fit(kinds, kind) else None
+    if _fit(kinds, kind):
+        return pa.array(values, kind)
+    return _whole_numbers(values, kind) if pa.types.is_integer(kind) and kinds <= _NUMBERS else None
+
+
+def _whole_numbers(values: list[Any], kind: pa.DataType) -> pa.Array | None:
+    """Floats for an integer signal, as JavaScript writes them; None where one has a fraction, or
+    is larger than a float tells apart."""
+    numbers = np.array(values, np.float64)
+    there = ~np.isnan(numbers)
+    known = np.where(there, numbers, 0)
+    if (np.abs(known) >= _EXACT).any() or (known != np.floor(known)).any():
+        return None
+    if np.count_nonzero(~there) != values.count(None):
+        return None
+    return pa.array(known.astype(np.int64), mask=~there).cast(kind)
 
 
 def _fit(kinds: set[type], arrow: pa.DataType) -> bool:
