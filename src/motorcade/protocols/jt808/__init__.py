@@ -13,15 +13,18 @@ from __future__ import annotations
 from typing import Final
 
 from motorcade.protocols.jt808.answers import answer, answer_one, flags_for
+from motorcade.protocols.jt808.commands import COMMANDS, encode_command
 from motorcade.protocols.jt808.decode import decode
 from motorcade.protocols.jt808.describe import describe
 from motorcade.protocols.jt808.encode import encode, seal
 from motorcade.protocols.jt808.framing import cut
+from motorcade.protocols.jt808.hear import hear
 from motorcade.protocols.jt808.rows import is_login, is_record, messages, vins
 from motorcade.protocols.jt808.session import Session
 from motorcade.protocols.jt808.sources import SIGNALS
 
 __all__ = [
+    "COMMANDS",
     "DATAGRAMS",
     "DEFAULT_PORT",
     "IDENTITY",
@@ -35,7 +38,9 @@ __all__ = [
     "decode",
     "describe",
     "encode",
+    "encode_command",
     "flags_for",
+    "hear",
     "is_login",
     "is_record",
     "messages",

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motorcade.protocols.jt808.heads import Heads
-from motorcade.protocols.jt808.words import BATCH, POSITIONS
+from motorcade.protocols.jt808.words import BATCHES, POSITIONS
 
 __all__ = ["BASIC_BYTES", "Bodies", "find_bodies"]
 
@@ -48,11 +48,12 @@ def find_bodies(heads: Heads, usable: NDArray[np.bool_]) -> Bodies:
         rows = rows[whole]
         parts.append((rows, start[whole], end[whole], np.zeros(len(rows), bool)))
     odd: list[tuple[int, int, int]] = []
-    rows = np.flatnonzero(usable & (heads.message == BATCH))
-    if len(rows):
-        taken, short = _batches(heads, rows, odd)
-        parts += taken
-        broken.append(short)
+    for message, form in BATCHES.items():
+        rows = np.flatnonzero(usable & (heads.message == message))
+        if len(rows):
+            taken, short = _batches(heads, rows, form, odd)
+            parts += taken
+            broken.append(short)
     alone = [part for part in parts if len(part[0])]
     if len(alone) == 1:
         frame, start, end, reissued = alone[0]
@@ -69,31 +70,31 @@ def find_bodies(heads: Heads, usable: NDArray[np.bool_]) -> Bodies:
 
 
 def _batches(
-    heads: Heads, rows: Ints, odd: list[tuple[int, int, int]]
+    heads: Heads, rows: Ints, form: tuple[int, int], odd: list[tuple[int, int, int]]
 ) -> tuple[list[tuple[Ints, Ints, Ints, NDArray[np.bool_]]], Ints]:
-    """0x0704: count WORD, type BYTE (1: from the store), then length WORD and body each. One round
-    an item; what a batch holds behind its last whole item is odd, its count is not believed."""
+    """0x0704: count WORD, type BYTE (1: from the store), then length WORD and body each; 0x0210 has
+    no head and lengths of a byte. One round an item; what a batch holds behind its last whole item
+    is odd, its count is not believed."""
     buffer = heads.buffer
-    at, end = heads.body[rows] + 3, heads.end[rows]
+    skip, width = form
+    at, end = heads.body[rows] + skip, heads.end[rows]
     long = end - at >= 0
     broken = rows[~long]
     rows, at, end = rows[long], at[long], end[long]
-    stored = buffer[at - 1] == 1
+    stored = buffer[at - 1] == 1 if skip else np.zeros(len(rows), bool)
     parts: list[tuple[Ints, Ints, Ints, NDArray[np.bool_]]] = []
     while len(rows):
-        head = at + 2 <= end
-        size = np.where(
-            head,
-            buffer[np.where(head, at, 0)].astype(np.int64) << 8 | buffer[np.where(head, at + 1, 0)],
-            0,
-        )
-        stop = at + 2 + size
-        good = head & (stop <= end) & (size >= BASIC_BYTES)
-        parts.append((rows[good], at[good] + 2, stop[good], stored[good]))
-        bad = np.flatnonzero(~good)
-        skip = head & (stop <= end)
-        for row in bad.tolist():
-            odd.append((int(rows[row]), int(at[row]), int(stop[row] if skip[row] else end[row])))
-        on = (good | skip) & (stop < end)
+        head = at + width <= end
+        place = np.where(head, at, 0)
+        size = buffer[place].astype(np.int64)
+        if width == 2:
+            size = size << 8 | buffer[place + 1]
+        stop = np.where(head, at + width + size, end)
+        inside = head & (stop <= end)
+        good = inside & (size >= BASIC_BYTES)
+        parts.append((rows[good], at[good] + width, stop[good], stored[good]))
+        for row in np.flatnonzero(~good).tolist():
+            odd.append((int(rows[row]), int(at[row]), int(stop[row] if inside[row] else end[row])))
+        on = inside & (stop < end)
         rows, at, end, stored = rows[on], stop[on], end[on], stored[on]
     return parts, np.concatenate([broken, np.array(sorted({one[0] for one in odd}), np.int64)])

@@ -8,36 +8,46 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from motorcade.protocols.jt808.layout import Text
+from motorcade.protocols.jt808.layout import Series, Text
 from motorcade.protocols.jt808.plan import Column, Entry, Plan
-from motorcade.protocols.jt808.sink import Sink, text_column
+from motorcade.protocols.jt808.sink import Sink
+from motorcade.protocols.jt808.texts import read_text
 from motorcade.protocols.jt808.walk import Found
 from motorcade.signals.batch import Quality
-from motorcade.wire.ragged import gather, ranges
+from motorcade.wire.ragged import gather
 
-__all__ = ["collect", "numbers", "put_fields", "texts"]
+__all__ = ["collect", "numbers", "put_fields"]
 
 _VALID: Final = np.uint8(Quality.VALID)
 _INVALID: Final = np.uint8(Quality.INVALID)
-_HEX: Final = np.frombuffer(b"0123456789abcdef", np.uint8)
+_UNREPORTED: Final = np.uint8(Quality.UNREPORTED)
 
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
 
 
-def collect(plan: Plan, buffer: Bytes, entry: Entry, found: Found, size: int, sink: Sink) -> None:
-    """Put the values of an item of ``size`` bytes into the sink."""
+def collect(
+    plan: Plan, buffer: Bytes, entry: Entry, found: Found, size: int, *, sink: Sink
+) -> Flags | None:
+    """Put the values of an item of ``size`` bytes into the sink. Gives which of its rows have a
+    code nobody knows; None: none."""
     rows = None if len(found.rows) == sink.n else found.rows
-    put_fields(buffer, entry.columns, found.at, size, rows=rows, sink=sink)
-    for place, column in enumerate(entry.series):
-        series = entry.item.series[place]
-        _series(buffer, column, found, (size - series.at) // series.each, series, sink=sink)
+    odd = put_fields(buffer, entry.columns, found.at, size, rows=rows, sink=sink)
+    for column, series in zip(entry.series, entry.item.series, strict=True):
+        _series(plan, buffer, column, series, found, size=size, sink=sink)
     for text in entry.item.texts:
-        length = np.full(len(found.rows), min(text.size or size, size - text.at))
-        strings = texts(buffer, text, found.at + text.at, length)
-        column_of = np.full(sink.n, None, object)
-        column_of[found.rows] = strings
-        sink.put_column(plan.catalogue[text.path], pa.array(column_of, pa.string()))
+        length = min(text.size or size, size - text.at)
+        values: NDArray[Any] = np.full(sink.n, None, object)
+        for row, at in zip(found.rows.tolist(), found.at.tolist(), strict=True):
+            begin = at + text.at
+            values[row] = read_text(buffer[begin : begin + max(length, 0)].tobytes(), text.form)
+        signal = plan.catalogue[text.path]
+        if text.form.startswith("obd"):
+            _put_spoken(signal, values, sink)
+        else:
+            sink.put_column(signal, pa.array(values.tolist(), signal.arrow_type))
+    return odd
 
 
 def put_fields(
@@ -48,12 +58,18 @@ def put_fields(
     *,
     rows: Ints | None,
     sink: Sink,
-) -> None:
+) -> Flags | None:
     """Numbers of the ``size`` bytes at ``at`` (k), for ``rows`` (k; None: all)."""
+    odd: Flags | None = None
     for column in columns:
-        if column.field.at + column.field.width <= size:
-            values, quality = numbers(buffer, column, at + column.field.at)
-            sink.put(column.signal, rows, values, quality)
+        if column.field.at + column.field.width > size:
+            continue
+        values, quality = numbers(buffer, column, at + column.field.at)
+        sink.put(column.signal, rows, values, quality)
+        if quality is not None and column.values is not None:
+            strange = quality == _INVALID
+            odd = strange if odd is None else odd | strange
+    return odd
 
 
 def numbers(buffer: Bytes, column: Column, at: Ints) -> tuple[NDArray[Any], Bytes | None]:
@@ -65,9 +81,9 @@ def numbers(buffer: Bytes, column: Column, at: Ints) -> tuple[NDArray[Any], Byte
     if field.mask:
         raw = raw & field.mask
     if column.values is not None and column.quality is not None:
-        quality = column.quality[np.minimum(raw, 255)]
-        values = column.values[np.minimum(raw, 255)]
-        return values, None if (quality == _VALID).all() else quality
+        place = raw if field.mask or field.width == 1 else np.minimum(raw, 255)
+        quality = column.quality[place]
+        return column.values[place], None if (quality == _VALID).all() else quality
     bad = np.isin(raw, field.invalid) if field.invalid else None
     bits = 8 * field.width
     if field.signed == "two":
@@ -92,20 +108,6 @@ def numbers(buffer: Bytes, column: Column, at: Ints) -> tuple[NDArray[Any], Byte
     return cast, np.where(bad, _INVALID, _VALID)
 
 
-def texts(buffer: Bytes, text: Text, at: Ints, length: Ints) -> list[str | None]:
-    """Texts at many places: rare, so each is read by itself."""
-    found: list[str | None] = []
-    for begin, size in zip(at.tolist(), length.tolist(), strict=True):
-        data = buffer[begin : begin + max(size, 0)].tobytes()
-        if text.form == "text":
-            found.append(data.decode("gb18030", "replace").strip("\0 ") or None)
-        elif text.form == "digits":
-            found.append(data.hex().rstrip("f") or None)
-        else:
-            found.append(data.hex())
-    return found
-
-
 def _raw(buffer: Bytes, at: Ints, width: int) -> NDArray[Any]:
     """Big-endian numbers of 1 to 4 bytes."""
     if width == 1:
@@ -121,8 +123,8 @@ def _raw(buffer: Bytes, at: Ints, width: int) -> NDArray[Any]:
 
 
 def _whole(
-    values: NDArray[Any], dtype: np.dtype[Any], bad: NDArray[np.bool_] | None
-) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+    values: NDArray[Any], dtype: np.dtype[Any], bad: Flags | None
+) -> tuple[NDArray[Any], Flags | None]:
     """Numbers the signal's type cannot hold are invalid."""
     bounds = np.iinfo(dtype)
     values = np.rint(values) if values.dtype.kind == "f" else values
@@ -134,20 +136,45 @@ def _whole(
 
 
 def _series(
-    buffer: Bytes, column: Column, found: Found, count: int, series: Any, *, sink: Sink
+    plan: Plan,
+    buffer: Bytes,
+    column: Column | None,
+    series: Series,
+    found: Found,
+    *,
+    size: int,
+    sink: Sink,
 ) -> None:
-    """A list of ``count`` elements in every row."""
-    begin = (found.at + series.at)[:, None] + series.each * np.arange(count)
-    values, quality = numbers(buffer, column, begin.ravel() + column.field.at)
+    """A list in every row; all of them are as long."""
+    count = max(size - series.at, 0) // series.each
+    span = series.each if series.span < 0 else series.span
+    begin = (found.at + series.at + series.field.at)[:, None] + span * np.arange(count)
     lengths = np.zeros(sink.n, np.int64)
     lengths[found.rows] = count
     offsets = np.zeros(sink.n + 1, np.int32)
     np.cumsum(lengths, out=offsets[1:])
     there = np.zeros(sink.n, bool)
     there[found.rows] = True
-    bad = None if quality is None else quality != _VALID
-    kind = column.signal.arrow_type
-    child = pa.array(values, type=kind.value_type, mask=bad)
+    signal = plan.catalogue[series.field.path]
+    kind = signal.arrow_type
+    if column is None:
+        child = pa.array(_texts(buffer, begin.ravel(), series.field), kind.value_type)
+    else:
+        values, quality = numbers(buffer, column, begin.ravel())
+        bad = None if quality is None else quality != _VALID
+        child = pa.array(values, type=kind.value_type, mask=bad)
     mask = None if there.all() else pa.py_buffer(np.packbits(there, bitorder="little"))
     buffers = [mask, pa.py_buffer(offsets)]
-    sink.put_column(column.signal, pa.Array.from_buffers(kind, sink.n, buffers, children=[child]))
+    sink.put_column(signal, pa.Array.from_buffers(kind, sink.n, buffers, children=[child]))
+
+
+def _texts(buffer: Bytes, at: Ints, text: Any) -> list[Any]:
+    form = text.form if isinstance(text, Text) else "hex"
+    return [read_text(buffer[one : one + text.size].tobytes(), form) for one in at.tolist()]
+
+
+def _put_spoken(signal: Any, values: NDArray[Any], sink: Sink) -> None:
+    """Numbers that were written as text."""
+    rows = np.array([row for row, value in enumerate(values) if value is not None], np.int64)
+    if len(rows):
+        sink.put(signal, rows, values[rows].astype(np.float32))

@@ -14,11 +14,22 @@ from motorcade.protocols.jt808.bodies import BASIC_BYTES, Bodies, find_bodies
 from motorcade.protocols.jt808.columns import collect, put_fields
 from motorcade.protocols.jt808.heads import EDITION_2019, Heads, read_heads
 from motorcade.protocols.jt808.leftovers import Leftovers
-from motorcade.protocols.jt808.plan import Plan, plan
+from motorcade.protocols.jt808.other_batches import other_batches
+from motorcade.protocols.jt808.plan import NESTED, Plan, plan
 from motorcade.protocols.jt808.sink import Sink
 from motorcade.protocols.jt808.tables import LINK, LOCATION
-from motorcade.protocols.jt808.walk import Found, walk
-from motorcade.protocols.jt808.words import AUTH, BATCH, DEREGISTER, POSITIONS, RECORDS
+from motorcade.protocols.jt808.walk import Found, walk, walk_words
+from motorcade.protocols.jt808.words import (
+    AUTH,
+    BATCHES,
+    DEREGISTER,
+    EVENTS,
+    MEDIA,
+    POSITIONS,
+    RECORDS,
+    STATE,
+    STATE_BYTES,
+)
 from motorcade.signals.batch import Quality, SignalBatch
 from motorcade.signals.quality import quality_codes
 from motorcade.wire.bcd import read_bcd_times
@@ -28,12 +39,17 @@ __all__ = ["decode"]
 
 _NO_SETTINGS: Final[Mapping[int, Any]] = {}
 _ENCRYPTED: Final = 0x1C00
+_LOCATED: Final = np.zeros(1 << 16, bool)
+_LOCATED[[*POSITIONS, *BATCHES]] = True
+_OTHERS: Final = np.zeros(1 << 16, bool)
+_OTHERS[[*EVENTS, MEDIA, AUTH, DEREGISTER]] = True
 _BASIC: Final = np.dtype(
     [("alarm", ">u4"), ("status", ">u4"), ("latitude", ">u4"), ("longitude", ">u4")]
 )
 _SOUTH, _WEST = 4, 8
 
 Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
 
 
 def decode(
@@ -61,13 +77,21 @@ def decode(
         usable &= ~hidden
     batches: list[SignalBatch] = []
     rows: list[Ints] = []
-    if np.isin(heads.message, (*POSITIONS, BATCH)).any():
-        bodies = find_bodies(heads, usable)
+    odd: list[tuple[int, int, int]] = []
+    short = (heads.message == STATE) & (heads.end - heads.body == STATE_BYTES)
+    if _LOCATED[heads.message].any():
+        bodies = find_bodies(heads, usable & ~short)
+        odd = bodies.odd
         for row in bodies.broken.tolist():
             fault[row] = ("structure", "The body is too short for a location.")
         if len(bodies.frame):
             batches.append(_reports(frames, heads, bodies, ingest_time))
             rows.append(bodies.frame)
+    others = np.flatnonzero(usable & (_OTHERS[heads.message] | short))
+    if len(others) or odd:
+        for batch, places in other_batches(frames, heads, others, odd, ingest_time):
+            batches.append(batch)
+            rows.append(places)
     rejects = [
         Reject(code, reason, frames.bytes_of(row), row, int(frames.peer[row]))
         for row, (code, reason) in sorted(fault.items())
@@ -130,16 +154,60 @@ def _items(tables: Plan, heads: Heads, bodies: Bodies, sink: Sink) -> pa.Array |
     walked = walk(buffer, bodies.start + BASIC_BYTES, bodies.end)
     left = Leftovers(sink.n)
     for (number, size), found in walked.found.items():
-        entry = tables.entry(number, size)
-        if entry is None:
-            left.keep(number, found, size)
-            continue
-        again = found.rows[1:] == found.rows[:-1]
-        if again.any():
-            lost = np.append(again, False)
-            left.keep(number, Found(found.rows[lost], found.at[lost], found.turn[lost]), size)
-            found = Found(found.rows[~lost], found.at[~lost], found.turn[~lost])
-        collect(tables, buffer, entry, found, size, sink)
+        first, again = found.once()
+        if again is not None:
+            left.keep(number, again, size)
+        if number == NESTED:
+            unknown = _nested(tables, buffer, first, size, sink)
+        else:
+            unknown = _item(tables, buffer, (number, size), first, sink)
+        if unknown is None:
+            left.keep(number, first, size)
+        elif unknown.any():
+            left.keep(number, first.take(unknown), size)
     rows, at = walked.rest
     left.keep_rest(buffer, rows, at, bodies.end[rows])
     return left.column(buffer)
+
+
+def _item(
+    tables: Plan, buffer: NDArray[np.uint8], key: tuple[int, int], found: Found, sink: Sink
+) -> Flags | None:
+    """Read the items of one id and length. Gives which of them are to be kept as bytes, too; None:
+    all."""
+    entries = tables.tables(*key)
+    if not entries:
+        return None
+    unknown = np.ones(len(found.rows), bool)
+    for entry in entries:
+        chosen = np.flatnonzero(unknown)
+        if entry.item.when is not None:
+            place, byte = entry.item.when
+            chosen = chosen[buffer[found.at[chosen] + place] == byte]
+        if len(chosen) == 0:
+            continue
+        unknown[chosen] = False
+        odd = collect(tables, buffer, entry, found.take(chosen), key[1], sink=sink)
+        if odd is not None:
+            unknown[chosen[odd]] = True
+        if not unknown.any():
+            break
+    return unknown
+
+
+def _nested(
+    tables: Plan, buffer: NDArray[np.uint8], found: Found, size: int, sink: Sink
+) -> Flags | None:
+    """Items inside item 0xEB; the whole is kept as bytes where one of them is unknown."""
+    inner = walk_words(buffer, found.at, found.at + size)
+    unknown = np.zeros(len(found.rows), bool)
+    unknown[inner.rest[0]] = True
+    for (number, length), one in inner.found.items():
+        first, again = one.once()
+        if again is not None:
+            unknown[again.rows] = True
+        key = (NESTED << 16 | number, length)
+        placed = Found(found.rows[first.rows], first.at, first.turn)
+        strange = _item(tables, buffer, key, placed, sink)
+        unknown[first.rows if strange is None else first.rows[strange]] = True
+    return unknown

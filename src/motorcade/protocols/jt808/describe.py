@@ -9,19 +9,37 @@ import numpy as np
 from motorcade.protocols.frames import Decoded, Frames
 from motorcade.protocols.inspect import described
 from motorcade.protocols.jt808.answers import STORED, answer, flags_for
+from motorcade.protocols.jt808.bodies import BASIC_BYTES, find_bodies
 from motorcade.protocols.jt808.decode import decode
 from motorcade.protocols.jt808.events import Refused
-from motorcade.protocols.jt808.heads import EDITION_2019, frames_of, identities, read_heads
+from motorcade.protocols.jt808.heads import (
+    EDITION_2019,
+    Heads,
+    frames_of,
+    identities,
+    read_heads,
+)
 from motorcade.protocols.jt808.leftovers import read_raw
-from motorcade.protocols.jt808.plan import plan
+from motorcade.protocols.jt808.messages import read_message
+from motorcade.protocols.jt808.plan import NESTED, plan
 from motorcade.protocols.jt808.session import Session
-from motorcade.protocols.jt808.words import RECORDS, message_name
+from motorcade.protocols.jt808.words import (
+    AUTH,
+    BATCHES,
+    DEREGISTER,
+    POSITIONS,
+    RECORDS,
+    message_name,
+)
 from motorcade.signals.quality import qualities
 from motorcade.signals.text import iso_times, shown_column
 
 __all__ = ["describe"]
 
 _NAME: Final = "jt808"
+_EPOCH: Final = "1970-01-01T00:00:00Z"
+_TALKS: Final = (AUTH, DEREGISTER)
+_SECRETS: Final = ("code", "password")
 
 
 def describe(
@@ -48,17 +66,35 @@ def describe(
     result = described(
         _NAME, message_name(message), vin=identities(heads)[0].decode("ascii"), raw=raw
     )
+    if int(heads.index[0]):
+        raw["part"] = f"{int(heads.index[0])} of {int(heads.total[0])}"
+        raw["body"] = {"hex": heads.body_of(0).hex()}
+        return result
+    if message in POSITIONS or message in BATCHES:
+        raw["items"] = _items(heads, message)
+    else:
+        raw["body"] = _hidden(read_message(message, heads.body_of(0), raw["edition"]))
     if message in RECORDS:
         _decoded(result, frames, moment)
-        return result
-    role, session.role = session.role, "terminal"
-    event = session.handle(frame, moment, settings)
-    session.role = role
-    if event is not None:
-        result["reply"] = event.reply(STORED, moment).hex() or None
-        if isinstance(event, Refused) and event.code != "direction":
-            result["reject"] = {"code": event.code, "reason": event.reason}
+    else:
+        if message in _TALKS:
+            _signals(result, decode(frames, moment))
+        _talk(result, frame, session, moment)
+    if now is None and result["event_time"] == _EPOCH:
+        result["event_time"] = None
     return result
+
+
+def _talk(result: dict[str, Any], frame: bytes, session: Session, now: int) -> None:
+    """The answer to everything that is no record."""
+    role, session.role = session.role, "terminal"
+    event = session.handle(frame, now)
+    if event is not None:
+        result["reply"] = event.reply(STORED, now).hex() or None
+        if isinstance(event, Refused) and event.code != "direction":
+            # A platform's own message: nothing to refuse when one only looks at it.
+            result["reject"] = {"code": event.code, "reason": event.reason}
+    session.role = role
 
 
 def _decoded(result: dict[str, Any], frames: Frames, now: int) -> None:
@@ -68,6 +104,32 @@ def _decoded(result: dict[str, Any], frames: Frames, now: int) -> None:
         result["reject"] = {"code": reject.code, "reason": reject.reason}
     flags = flags_for(frames, made.rejects)
     result["reply"] = answer(frames, flags, np.zeros(1, bool), now).buffer.hex()
+
+
+def _items(heads: Heads, message: int) -> list[dict[str, Any]]:
+    """The additional items of the first location, by the names of their tables."""
+    bodies = find_bodies(heads, np.ones(1, bool))
+    if len(bodies.frame) == 0:
+        return []
+    body = heads.buffer[int(bodies.start[0]) : int(bodies.end[0])].tobytes()
+    found = []
+    at = BASIC_BYTES
+    while at + 2 <= len(body):
+        number, size = body[at], body[at + 1]
+        tables = plan().tables(number, size)
+        name = "nested items" if number == NESTED else tables[0].item.name if tables else None
+        data = body[at + 2 : at + 2 + size]
+        found.append({"id": f"0x{number:02X}", "name": name, "hex": data.hex()})
+        at += 2 + size
+    return found
+
+
+def _hidden(facts: dict[str, Any]) -> dict[str, Any]:
+    """Facts with what lets somebody in hidden."""
+    return {
+        name: "*" * len(value) if name in _SECRETS and isinstance(value, str) else value
+        for name, value in facts.items()
+    }
 
 
 def _signals(result: dict[str, Any], made: Decoded) -> None:
@@ -80,9 +142,12 @@ def _signals(result: dict[str, Any], made: Decoded) -> None:
             signals = {path: column[row] for path, column in columns.items()}
             known = {path: value for path, value in signals.items() if value is not None}
             items: dict[str, Any] = {}
-            for kind, data in read_raw(batch.column("raw")[row].as_py()):
+            kept = batch.column("raw")[row].as_py()
+            if batch.kind == "media":
+                items["bytes"] = len(kept or b"")
+            for kind, data in read_raw(kept) if batch.kind == "report" else ():
                 items.setdefault(f"0x{kind:02X}", []).append(data.hex())
-            if row == 0:
+            if row == 0 and not result["signals"]:
                 result["event_time"] = times[0]
                 result["signals"] = known
                 result["quality"] = qualities(batch, catalogue)[0]

@@ -8,7 +8,7 @@ import numpy as np
 
 from motorcade.errors import Invalid
 
-__all__ = ["BODY_MAX", "encode", "escaped", "plain_of", "seal"]
+__all__ = ["BODY_MAX", "addressed", "encode", "escaped", "plain_of", "seal"]
 
 BODY_MAX: Final = 1_023
 """Bytes of one body: ten bits."""
@@ -40,6 +40,15 @@ def encode(
     if part is not None:
         head += part[0].to_bytes(2, "big") + part[1].to_bytes(2, "big")
     return escaped(head + body)
+
+
+def addressed(message: int, address: tuple[int, bytes], body: bytes, serial: int) -> bytes:
+    """A sealed frame to a terminal that was heard: ``address`` is its edition and the bytes it
+    writes its phone number in (2019: with the version before them)."""
+    edition, phone = address
+    attributes = len(body) | (0x4000 if edition == 2019 else 0)
+    head = message.to_bytes(2, "big") + attributes.to_bytes(2, "big") + phone
+    return escaped(head + (serial & 0xFFFF).to_bytes(2, "big") + body)
 
 
 def escaped(message: bytes) -> bytes:

@@ -34,7 +34,9 @@ class Field(NamedTuple):
     signed: str = ""
     """``two``: two's complement; ``bit``: the first bit is the sign, the rest the size."""
     invalid: tuple[int, ...] = ()
-    """Raw numbers that say that there is no value."""
+    """Raw numbers that say that the value is invalid."""
+    none: tuple[int, ...] = ()
+    """Raw numbers that say that there is nothing to report."""
 
 
 class Text(NamedTuple):
@@ -45,15 +47,19 @@ class Text(NamedTuple):
     size: int = 0
     """Bytes; 0: to the item's end."""
     form: str = "text"
-    """``text`` (GBK, its NULs and blanks stripped), ``hex``, or ``digits`` (BCD)."""
+    """``text`` (GBK, its NULs and blanks stripped), ``hex``, ``digits`` (BCD, to an F), ``imei``
+    (15 digits in BCD), ``time`` (BCD, becomes ISO 8601), ``words`` (becomes a list), ``obd:n``
+    (number n, from 0, of a list with commas)."""
 
 
 class Series(NamedTuple):
-    """A list: one element every ``each`` bytes from ``at`` to the item's end."""
+    """A list: one element for every whole ``each`` bytes from ``at`` to the item's end."""
 
-    field: Field
+    field: Field | Text
     at: int = 0
     each: int = 1
+    span: int = -1
+    """Bytes from element to element; 0: all are the same, -1: as ``each``."""
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -72,6 +78,8 @@ class Item(msgspec.Struct, frozen=True):
     series: tuple[Series, ...] = ()
     source: str = "JT/T 808"
     """The standard or practice that says so."""
+    when: tuple[int, int] | None = None
+    """Byte of the value and what it has to be."""
 
     def holds(self, size: int) -> bool:
         """Whether the table is for values of ``size`` bytes."""

@@ -16,15 +16,19 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from motorcade.protocols.jt808 import tables
+from motorcade.protocols.jt808 import tables, tables_safety, tables_vendor
 from motorcade.protocols.jt808.layout import Field, Item
 from motorcade.signals.batch import Quality
 from motorcade.signals.catalogue import Catalogue, Signal, load_catalogue
 from motorcade.signals.units import linear
 
-__all__ = ["Column", "Entry", "Plan", "compiled", "plan"]
+__all__ = ["NESTED", "Column", "Entry", "Plan", "compiled", "plan"]
+
+NESTED: Final = 0xEB
+"""The item that holds others; their ids are kept as ``NESTED << 16 | id``."""
 
 _VALID, _INVALID = np.uint8(Quality.VALID), np.uint8(Quality.INVALID)
+_UNREPORTED = np.uint8(Quality.UNREPORTED)
 _TABLE_BITS: Final = 8
 
 
@@ -47,7 +51,8 @@ class Entry:
 
     item: Item
     columns: tuple[Column, ...]
-    series: tuple[Column, ...]
+    series: tuple[Column | None, ...]
+    """None where a list's elements are texts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,18 +63,15 @@ class Plan:
     basic: tuple[Column, ...]
     entries: dict[int, tuple[Entry, ...]]
 
-    def entry(self, number: int, size: int) -> Entry | None:
-        """The table for an item of this id and length."""
-        for one in self.entries.get(number, ()):
-            if one.item.holds(size):
-                return one
-        return None
+    def tables(self, number: int, size: int) -> tuple[Entry, ...]:
+        """The tables for an item of this id and length; several where a byte decides."""
+        return tuple(one for one in self.entries.get(number, ()) if one.item.holds(size))
 
-    def items(self) -> Iterator[Item]:
-        """Every item's table."""
-        for entries in self.entries.values():
+    def items(self) -> Iterator[tuple[int, Item]]:
+        """Every item's table, with the id it is kept under."""
+        for number, entries in self.entries.items():
             for one in entries:
-                yield one.item
+                yield number, one.item
 
 
 @cache
@@ -77,13 +79,16 @@ def plan() -> Plan:
     """The compiled tables."""
     catalogue = load_catalogue()
     entries: dict[int, tuple[Entry, ...]] = {}
-    for item in tables.ITEMS:
+    nested = [(NESTED << 16 | item.id, item) for item in tables_vendor.NESTED]
+    plain = (*tables.ITEMS, *tables_safety.ITEMS, *tables_vendor.ITEMS)
+    for number, item in [*((item.id, item) for item in plain), *nested]:
+        fields = [one.field for one in item.series]
         made = Entry(
             item,
             tuple(compiled(catalogue, one) for one in item.fields),
-            tuple(compiled(catalogue, one.field) for one in item.series),
+            tuple(compiled(catalogue, one) if isinstance(one, Field) else None for one in fields),
         )
-        entries[item.id] = (*entries.get(item.id, ()), made)
+        entries[number] = (*entries.get(number, ()), made)
     basic = tuple(compiled(catalogue, one) for one in tables.BASIC)
     return Plan(catalogue, basic, entries)
 
@@ -108,6 +113,7 @@ def _coded(one: Field, signal: Signal, dtype: np.dtype[Any]) -> tuple[Any, NDArr
     values = np.zeros(1 << _TABLE_BITS, dtype)
     quality = np.full(len(values), _INVALID, np.uint8)
     words = {word: code for code, word in enumerate(signal.words)}
+    quality[list(one.none)] = _UNREPORTED
     for raw, word in (one.codes or {}).items():
         values[raw] = words[word] if isinstance(word, str) else word
         quality[raw] = _VALID

@@ -1,4 +1,4 @@
-"""One terminal's conversation, sans-IO: who it is, what its frames ask for, which answers it is owed.
+"""One terminal's conversation, sans-IO: who it is, what its frames ask for, what it is owed.
 
 A gateway hands ``handle`` every frame that is no record and decides the events; a session fed by
 ``receive_data`` decides for itself and accepts whatever is well formed.
@@ -14,20 +14,27 @@ from motorcade.errors import MessageError
 from motorcade.protocols.commands import Answer
 from motorcade.protocols.frames import Frames
 from motorcade.protocols.jt808 import events
-from motorcade.protocols.jt808.answers import STORED, answer, flags_for
+from motorcade.protocols.jt808.answers import STORED, answer, flags_for, general, say
+from motorcade.protocols.jt808.commands import general_answer, specific_answer
 from motorcade.protocols.jt808.decode import decode
 from motorcade.protocols.jt808.events import Event, Refused
+from motorcade.protocols.jt808.fragments import Fragments
 from motorcade.protocols.jt808.framing import cut
 from motorcade.protocols.jt808.heads import EDITION_2019, frames_of, identities, read_heads
+from motorcade.protocols.jt808.hear import hear
+from motorcade.protocols.jt808.messages import read_message
 from motorcade.protocols.jt808.registration import read_auth, read_registration
 from motorcade.protocols.jt808.words import (
+    ALARM_FILES,
     AUTH,
+    COPY,
     DEREGISTER,
+    FILE_ANSWER,
     GENERAL,
     HEARTBEAT,
     RECORDS,
     REGISTER,
-    RESULTS,
+    RESEND_ASKED,
     TIME,
     result_of,
 )
@@ -42,11 +49,25 @@ class Session:
     """The state of one connection. ``role`` '' | 'terminal', ``identity`` the phone number without
     leading zeros."""
 
-    __slots__ = ("_frames", "_replies", "_tail", "identity", "role")
+    __slots__ = (
+        "_frames",
+        "_replies",
+        "_tail",
+        "address",
+        "fragments",
+        "identity",
+        "role",
+        "upgrading",
+    )
 
     def __init__(self) -> None:
         self.role = ""
         self.identity = ""
+        self.address: tuple[int, bytes] | None = None
+        """The edition of its last login, and the bytes it writes its phone number in."""
+        self.fragments: Fragments | None = None
+        self.upgrading = 0
+        """Number of the upgrade command that was last sent; its result names none."""
         self._tail = b""
         self._frames: list[bytes] | None = None
         self._replies: bytes = b""
@@ -75,6 +96,11 @@ class Session:
         zero = np.zeros(1, np.int64)
         heads = read_heads(frames_of(np.frombuffer(frame, np.uint8), zero, zero + len(frame), zero))
         message = int(heads.message[0])
+        new = int(heads.layout[0]) == EDITION_2019
+        if message == AUTH:
+            phone = int(heads.phone[0]) - new
+            named = heads.buffer[phone : phone + (11 if new else 6)].tobytes()
+            self.address = (2019 if new else 2013, named)
         base: dict[str, Any] = {
             "frame": frame,
             "session": self,
@@ -85,7 +111,7 @@ class Session:
             return None if self.role else Refused(**base, **_fault("login", "Data before login."))
         if message & 0x8000 and message < 0xE000:
             return Refused(**base, **_fault("direction", "Only a platform may send this."))
-        edition = 2019 if int(heads.layout[0]) == EDITION_2019 else 2013
+        edition = 2019 if new else 2013
         try:
             return self._asked(message, base, heads.body_of(0), edition, identities(heads)[0])
         except MessageError as error:
@@ -112,30 +138,60 @@ class Session:
         if message == TIME:
             return events.TimeSync(**base)
         if message == GENERAL:
-            return events.Answered(**base, answer=_general_answer(body))
+            return events.Answered(**base, answer=self._general(body))
+        if message == COPY:
+            answered = int.from_bytes(body[:2], "big")
+            told = specific_answer(answered, body[2:], edition, self.upgrading)
+            return events.Answered(**base, answer=told)
+        if message == RESEND_ASKED:
+            return events.Answered(**base, answer=None, facts=read_message(message, body, edition))
+        if message in ALARM_FILES:
+            return events.Replied(**base, data=_file_answer(message, base, body))
         reason = f"Message 0x{message:04X} is not one of the standard."
         return Refused(**base, **_fault("message", reason, _UNSUPPORTED))
+
+    def next_timer(self, now: int) -> int | None:
+        """When ``handle_timer`` wants to be called, µs UTC; None: not at all."""
+        return None if self.fragments is None else self.fragments.next_timer()
+
+    def handle_timer(self, now: int) -> bytes:
+        """Ask for sub-packages that did not come (0x8003)."""
+        return b"" if self.fragments is None else self.fragments.ask(now)
+
+    def _general(self, body: bytes) -> Answer:
+        facts = read_message(GENERAL, body, 2013)
+        if facts.get("short"):
+            raise MessageError(f"a general answer has 5 bytes, not {len(body)}")
+        return general_answer(facts, self.upgrading)
 
     def _own_reply(self, frames: Frames, frame: bytes, now: int) -> bytes:
         """What a platform that accepts everything well-formed answers."""
         role, self.role = self.role, "terminal"
-        event = self.handle(frame, now)
+        heard = hear(frames, [self], now)
+        said = b"".join(data for _, data in heard.replies)
+        for row in range(len(heard.frames)):
+            said += self._one_reply(heard.frames.take(np.array([row])), now)
         self.role = role
+        return said
+
+    def _one_reply(self, frames: Frames, now: int) -> bytes:
+        event = self.handle(frames.bytes_of(0), now)
         if event is not None:
-            return event.reply(STORED, now)
+            role = self.role
+            said = event.reply(STORED, now)
+            self.role = role
+            return said
         flags = flags_for(frames, decode(frames, now).rejects)
         return answer(frames, flags, np.zeros(1, bool), now).buffer
 
 
+def _file_answer(message: int, base: dict[str, Any], body: bytes) -> bytes:
+    """0x1211 gets the general answer, 0x1212 the one of its own: nothing is missing."""
+    if message == ALARM_FILES[0]:
+        return general(base["frame"], base["serial"], message, 0)
+    name = body[: 2 + body[0]] if body else b"\0\0"
+    return say(base["frame"], FILE_ANSWER, name + b"\0\0")
+
+
 def _fault(code: str, reason: str, owed: int = 0) -> dict[str, Any]:
     return {"code": code, "reason": reason, "owed": owed}
-
-
-def _general_answer(body: bytes) -> Answer | None:
-    """0001: serial and id of what it answers, and a result."""
-    if len(body) < 5:
-        raise MessageError(f"a general answer has 5 bytes, not {len(body)}")
-    serial, result = int.from_bytes(body[:2], "big"), body[4]
-    code = RESULTS.get(result, "failed")
-    outcome = "succeeded" if result == 0 else "failed"
-    return Answer(key=f"808:{serial}", outcome=outcome, code=code)  # type: ignore[arg-type]

@@ -58,7 +58,13 @@ class Sink:
         self._held[signal.number] = (signal, before, kinds)
 
     def put_column(self, signal: Signal, column: pa.Array) -> None:
-        """A finished column: texts and lists."""
+        """A finished column: texts and lists. Where there is one already, its rows stay that the
+        new one has no value for."""
+        before = self._ready.get(signal.path)
+        if before is not None:
+            pairs = zip(column.to_pylist(), before.to_pylist(), strict=True)
+            joined = [old if new is None else new for new, old in pairs]
+            column = pa.array(joined, signal.arrow_type)
         self._ready[signal.path] = column
 
     def has(self, signal: Signal) -> bool:

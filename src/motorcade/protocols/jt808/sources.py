@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from motorcade.protocols.jt808 import tables
+from motorcade.protocols.jt808.layout import Field
 from motorcade.protocols.jt808.plan import plan
 
 __all__ = ["SIGNALS", "Source"]
@@ -15,7 +16,7 @@ class Source(NamedTuple):
     """One field that fills a signal."""
 
     item: int
-    """Id of the additional item; 0 for the basic location."""
+    """Id of the additional item; 0 for the basic location, 0xEB0000 and more inside item 0xEB."""
     name: str
     standard: str
     at: int
@@ -32,13 +33,15 @@ def _all() -> dict[str, tuple[Source, ...]]:
     for path, at in (("Latitude", 8), ("Longitude", 12)):
         source = Source(0, "basic location", "JT/T 808", at, 4, 1e-6, "degrees")
         found.setdefault(f"{tables.LOCATION}.{path}", []).append(source)
-    for item in plan().items():
-        head = (item.id, item.name, item.source)
-        for one in (*item.fields, *(series.field for series in item.series)):
-            source = Source(*head, one.at, one.width, one.scale, one.unit)
+    for number, item in plan().items():
+        head = (number, item.name, item.source)
+        lists = [(series.field, series.at) for series in item.series]
+        for one, shift in (*((one, 0) for one in (*item.fields, *item.texts)), *lists):
+            if isinstance(one, Field):
+                source = Source(*head, one.at + shift, one.width, one.scale, one.unit)
+            else:
+                source = Source(*head, one.at + shift, one.size, 1.0, "")
             found.setdefault(one.path, []).append(source)
-        for text in item.texts:
-            found.setdefault(text.path, []).append(Source(*head, text.at, text.size, 1.0, ""))
     return {path: tuple(sources) for path, sources in found.items()}
 
 

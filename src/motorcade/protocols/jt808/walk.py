@@ -9,14 +9,14 @@ same columns, so their cost is per layout or per round.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from motorcade.wire.ragged import gather
 
-__all__ = ["Found", "Walk", "walk"]
+__all__ = ["Found", "Walk", "walk", "walk_words"]
 
 _ALIKE_MIN: Final = 48
 """Bodies from which on looking for a common layout pays."""
@@ -36,6 +36,18 @@ class Found:
     rows: Ints
     at: Ints
     turn: Ints
+
+    def take(self, chosen: NDArray[Any]) -> Found:
+        """Some of them (indices or a mask)."""
+        return Found(self.rows[chosen], self.at[chosen], self.turn[chosen])
+
+    def once(self) -> tuple[Found, Found | None]:
+        """The last one of every row, and those before it."""
+        again = self.rows[1:] == self.rows[:-1]
+        if not again.any():
+            return self, None
+        before = np.append(again, False)
+        return self.take(~before), self.take(before)
 
 
 @dataclass(slots=True)
@@ -66,6 +78,13 @@ def walk(buffer: Bytes, start: Ints, end: Ints) -> Walk:
             break
     if len(left):
         _rounds(buffer, start, end, left, parts)
+    return _joined(parts)
+
+
+def walk_words(buffer: Bytes, start: Ints, end: Ints) -> Walk:
+    """Find items whose head is a length of two bytes (what follows it) and an id of two."""
+    parts = _Parts()
+    _rounds(buffer, start, end, np.flatnonzero(end > start), parts, wide=True)
     return _joined(parts)
 
 
@@ -105,35 +124,53 @@ def _alike(buffer: Bytes, start: Ints, end: Ints, left: Ints, parts: _Parts) -> 
     return left[others[left]]
 
 
-def _rounds(buffer: Bytes, start: Ints, end: Ints, rows: Ints, parts: _Parts) -> None:
+def _rounds(
+    buffer: Bytes, start: Ints, end: Ints, rows: Ints, parts: _Parts, *, wide: bool = False
+) -> None:
     """One item of every body a round, until all are at their end."""
     at, stop = start[rows], end[rows]
+    width = 4 if wide else 2
     told: list[tuple[Ints, ...]] = []
     turn = 0
     while len(rows):
-        head = at + 2 <= stop
-        size = np.where(head, buffer[np.where(head, at + 1, at)].astype(np.int64), 0)
-        whole = head & (at + 2 + size <= stop)
+        head = at + width <= stop
+        place = np.where(head, at, 0)
+        number, size = _head(buffer, place, wide)
+        whole = head & (size >= 0) & (at + width + size <= stop)
         if not whole.all():
             broken = ~whole
             parts.rest.append((rows[broken], at[broken]))
-            rows, at, stop, size = rows[whole], at[whole], stop[whole], size[whole]
-        told.append((rows, at + 2, np.full(len(rows), turn), buffer[at] * np.int64(256) + size))
-        at = at + 2 + size
+            rows, at, stop = rows[whole], at[whole], stop[whole]
+            number, size = number[whole], size[whole]
+        told.append((rows, at + width, np.full(len(rows), turn), number << 16 | size))
+        at = at + width + size
         turn += 1
         on = at < stop
         if not on.all():
             rows, at, stop = rows[on], at[on], stop[on]
-    if not told:
-        return
+    if told:
+        _by_key(told, parts)
+
+
+def _head(buffer: Bytes, at: Ints, wide: bool) -> tuple[Ints, Ints]:
+    """Id and length of what follows the head."""
+    if not wide:
+        return buffer[at].astype(np.int64), buffer[at + 1].astype(np.int64)
+    length, low, high, last = (buffer[at + step].astype(np.int64) for step in range(4))
+    return high << 8 | last, (length << 8 | low) - 2
+
+
+def _by_key(told: list[tuple[Ints, ...]], parts: _Parts) -> None:
     columns = [np.concatenate(column) for column in zip(*told, strict=True)]
     order = np.lexsort((columns[2], columns[0], columns[3]))
-    row, place, number, key = (column[order] for column in columns)
-    edges = np.flatnonzero(np.append(True, key[1:] != key[:-1]))
-    for begin, stop_at in zip(edges, [*edges[1:], len(key)], strict=True):
-        one = divmod(int(key[begin]), 256)
-        piece = slice(begin, stop_at)
-        parts.found.setdefault(one, []).append((row[piece], place[piece], number[piece]))
+    row, place, turn, key = (column[order] for column in columns)
+    if len(key) == 0:
+        return
+    edges = np.flatnonzero(np.append(True, key[1:] != key[:-1])).tolist()
+    for begin, stop in zip(edges, [*edges[1:], len(key)], strict=True):
+        one = divmod(int(key[begin]), 1 << 16)
+        piece = slice(begin, stop)
+        parts.found.setdefault(one, []).append((row[piece], place[piece], turn[piece]))
 
 
 def _joined(parts: _Parts) -> Walk:

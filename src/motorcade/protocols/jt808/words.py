@@ -10,9 +10,11 @@ __all__ = [
     "ANSWERS",
     "AUTH",
     "BATCH",
+    "BATCHES",
     "COPY",
     "DEREGISTER",
     "EVENTS",
+    "FILE_ANSWER",
     "GENERAL",
     "HEARTBEAT",
     "LOCATION",
@@ -26,7 +28,10 @@ __all__ = [
     "REGISTER",
     "REGISTER_ANSWER",
     "RESEND",
+    "RESEND_ASKED",
     "RESULTS",
+    "STATE",
+    "STATE_BYTES",
     "TIME",
     "TIME_ANSWER",
     "message_name",
@@ -50,6 +55,7 @@ RESEND: Final = 0x8003
 TIME_ANSWER: Final = 0x8004
 REGISTER_ANSWER: Final = 0x8100
 MEDIA_ANSWER: Final = 0x8800
+FILE_ANSWER: Final = 0x9212
 COPY: Final = 0x0FFF
 """Not the standard's: what ``hear`` puts behind an answer that is also a record, for the
 conversation to see. Its body is the answer's id and body."""
@@ -160,6 +166,13 @@ MESSAGES: Final[Mapping[int, str]] = {
 POSITIONS: Final[Mapping[int, int]] = {LOCATION: 0, LOCATION_ANSWER: 2, CONTROLLED: 2}
 """Messages that hold one location body, and where it begins."""
 
+STATE: Final = 0x0210
+STATE_BYTES: Final = 7
+"""A maker's batch, 0x0210, holds a battery level and a time where it has seven bytes."""
+
+BATCHES: Final[Mapping[int, tuple[int, int]]] = {BATCH: (3, 2), STATE: (0, 1)}
+"""Messages that hold many location bodies: bytes before the first, and bytes of each length."""
+
 EVENTS: Final = (
     0x0104,
     0x0107,
@@ -183,13 +196,15 @@ EVENTS: Final = (
     0x1205,
     0x1206,
     0x1210,
+    0x5501,
+    0x5502,
     0x6006,
 )
 """Messages kept as rows of kind ``event``."""
 
 ALARM_FILES: Final = (0x1211, 0x1212)
 
-RECORDS: Final = (*POSITIONS, BATCH, 0x0210, 0x5501, 0x5502, MEDIA, *EVENTS)
+RECORDS: Final = (*POSITIONS, *BATCHES, MEDIA, *EVENTS)
 """Messages that become rows and are answered when those are on disk."""
 
 ANSWERS: Final[Mapping[int, int]] = {

@@ -1,0 +1,135 @@
+"""What peers' sessions make of cut frames: sub-packages joined, answers shown to the conversation.
+
+A frame that is neither a sub-package nor an answer passes as it is, which costs a look at one byte
+of its header. A sub-package is answered at once (0x8001, result 0), so that terminals which send
+one at a time go on; that is no promise: the whole message is answered when it is on disk, under the
+serial of the part that completed it, and parts that get lost are asked for again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motorcade.protocols.frames import Frames, Heard, Reject
+from motorcade.protocols.jt808.answers import general
+from motorcade.protocols.jt808.encode import escaped
+from motorcade.protocols.jt808.fragments import Fragments, Part
+from motorcade.protocols.jt808.heads import EDITION_2019, Heads, read_heads
+from motorcade.protocols.jt808.rows import messages
+from motorcade.protocols.jt808.words import ANSWERS, COPY
+
+if TYPE_CHECKING:
+    from motorcade.protocols.jt808.session import Session
+
+__all__ = ["hear"]
+
+_COPIED: Final = np.zeros(1 << 16, bool)
+_COPIED[list(ANSWERS)] = True
+
+
+@dataclass(slots=True)
+class _Made:
+    """Frames to put among the others: (row they come behind, bytes)."""
+
+    gone: list[int] = field(default_factory=list)
+    made: list[tuple[int, bytes]] = field(default_factory=list)
+    replies: list[tuple[int, bytes]] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+
+
+def hear(frames: Frames, sessions: Sequence[Session], now: int) -> Heard:
+    """Frames that need no session any more; ``sessions[i]`` is the session of ``frames.peer == i``,
+    ``now`` µs UTC. Reject code: ``fragments``."""
+    buffer = frames.buffer
+    at = frames.offset + (buffer[frames.offset] == 0x7E)
+    ids = messages(frames)
+    special = _COPIED[ids] | ((buffer[at + 2] & 0x20) != 0)
+    # With an escape before it, that byte is not the attributes' first.
+    special |= (buffer[at] == 0x7D) | (buffer[at + 1] == 0x7D) | (buffer[at + 2] == 0x7D)
+    rows = np.flatnonzero(special)
+    made = _Made()
+    if len(rows):
+        heads = read_heads(frames.take(rows))
+        for place, row in enumerate(rows.tolist()):
+            peer = int(frames.peer[row])
+            _one(made, heads, place, row, frames.bytes_of(row), session=sessions[peer], now=now)
+    for peer in np.unique(frames.peer).tolist():
+        gathered = sessions[peer].fragments
+        if gathered is not None and gathered.given_up:
+            made.rejects += [
+                Reject(one.code, one.reason, one.data, -1, peer) for one in gathered.given_up
+            ]
+            gathered.given_up.clear()
+    made.replies = [(int(frames.peer[row]), data) for row, data in made.replies]
+    return Heard(_joined(frames, made), made.rejects, made.replies)
+
+
+def _one(
+    made: _Made, heads: Heads, place: int, row: int, frame: bytes, *, session: Session, now: int
+) -> None:
+    message, total = int(heads.message[place]), int(heads.total[place])
+    body = heads.body_of(place)
+    if total and int(heads.index[place]):
+        made.gone.append(row)
+        part = Part(
+            frame,
+            message,
+            int(heads.layout[place]),
+            int(heads.serial[place]),
+            total,
+            int(heads.index[place]),
+            body,
+        )
+        if session.fragments is None:
+            session.fragments = Fragments()
+        whole = session.fragments.add(part, now)
+        if whole is None:
+            if part.index <= total:
+                made.replies.append((row, general(frame, part.serial, message, 0)))
+            return
+        made.made.append((row, _again(heads, place, message, whole, total)))
+        body = whole
+    if message in ANSWERS:
+        shown = message.to_bytes(2, "big") + body
+        made.made.append((row, _again(heads, place, COPY, shown, max(total, 1))))
+
+
+def _again(heads: Heads, place: int, message: int, body: bytes, total: int) -> bytes:
+    """A frame under the header of another, its body of any length (``heads`` says how)."""
+    new = int(heads.layout[place]) == EDITION_2019
+    phone = int(heads.phone[place]) - new
+    attributes = len(body) & 0x3FF | 0x2000 | (0x4000 if new else 0)
+    head = message.to_bytes(2, "big") + attributes.to_bytes(2, "big")
+    head += heads.buffer[phone : phone + (11 if new else 6)].tobytes()
+    head += int(heads.serial[place]).to_bytes(2, "big") + total.to_bytes(2, "big") + bytes(2)
+    return escaped(head + body)
+
+
+def _joined(frames: Frames, made: _Made) -> Frames:
+    """The frames without those gone, those made behind their rows."""
+    if not made.gone and not made.made:
+        return frames
+    kept: NDArray[np.int64] = np.setdiff1d(np.arange(len(frames)), np.array(made.gone, np.int64))
+    behind = np.array([row for row, _ in made.made], np.int64)
+    lengths = np.array([len(data) for _, data in made.made], np.int64)
+    more = np.frombuffer(b"".join(data for _, data in made.made), np.uint8)
+    source = np.concatenate([kept, behind])
+    offset = np.concatenate(
+        [frames.offset[kept], len(frames.buffer) + np.cumsum(lengths) - lengths]
+    )
+    length = np.concatenate([frames.length[kept], lengths])
+    order = np.argsort(source, kind="stable")
+    source = source[order]
+    return Frames(
+        np.concatenate([frames.buffer, more]),
+        offset[order],
+        length[order],
+        frames.peer[source],
+        frames.vehicle[source],
+        frames.tenant[source],
+    )
