@@ -130,6 +130,24 @@ async def test_rows_of_one_moment_survive_a_page_break(world: Any, make_batch: A
     assert kinds == ["login", "logout", "report"]
 
 
+async def test_one_kind_of_rows_alone_comes_in_pages(world: Any, make_batch: Any) -> None:
+    at = [START_US + s * 1_000_000 for s in range(50)]
+    world.writer.add(1, [make_batch([7] * 50, at), make_batch([7] * 5, at[10:15], kind="link")])
+    await world.writer.commit()
+    world.writer.add(2, [make_batch([7] * 3, at[40:43], kind="link")])
+    whole = await world.reader.query(1, 7, [SPEED], kind="link")
+    assert times(whole) == [*at[10:15], *at[40:43]]
+    assert set(whole.table.column("kind").to_pylist()) == {"link"}
+    found, cursor = [], None
+    for _ in range(4):
+        page = await world.reader.query(1, 7, [SPEED], kind="link", limit=2, cursor=cursor)
+        found += times(page)
+        cursor = page.cursor
+    assert found == times(whole)
+    assert cursor is None
+    assert (await world.reader.query(1, 7, kind="media")).table.num_rows == 0
+
+
 async def test_from_and_to_bound_the_rows(world: Any, make_batch: Any) -> None:
     at = [START_US + s * 1_000_000 for s in range(10)]
     world.writer.add(1, [make_batch([7] * 10, at)])

@@ -24,9 +24,11 @@ __all__ = [
     "Bbox",
     "Box",
     "Cursor",
+    "From",
     "Number",
     "Signals",
     "TenantName",
+    "Until",
     "Vin",
     "Where",
     "box",
@@ -34,6 +36,7 @@ __all__ = [
     "duration",
     "instant",
     "limit",
+    "period",
     "predicate",
     "read_cursor",
     "refuse",
@@ -50,6 +53,7 @@ _UNITS_US: Final = {
 }
 _DURATION: Final = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)(ms|s|m|h|d|w)")
 _NUMBER: Final = re.compile(r"\d{1,17}(?:\.\d{1,9})?")
+_DAY_US: Final = 86_400_000_000
 _TIME_MAX_US: Final = 4_102_444_800_000_000  # 2100-01-01: later is a mistake in the unit
 
 TenantName = Annotated[
@@ -92,6 +96,27 @@ Cursor = Annotated[
 ]
 """The ``cursor`` parameter."""
 
+From = Annotated[
+    str | None,
+    QueryParameter(
+        name="from",
+        description="From when, inclusive: ISO 8601, seconds since 1970, or `-1h` before now."
+        " A day before `to` where left out.",
+        examples=[Example(value="-1h")],
+    ),
+]
+"""The ``from`` parameter of what lies in a period."""
+
+Until = Annotated[
+    str | None,
+    QueryParameter(
+        name="to",
+        description="Until when, exclusive; now where left out.",
+        examples=[Example(value="2026-11-22T09:00:00Z")],
+    ),
+]
+"""The ``to`` parameter."""
+
 Vin = Annotated[
     str,
     PathParameter(
@@ -127,6 +152,17 @@ def instant(field: str, text: str | None, now_us: int) -> int | None:
     if not 0 <= moment <= _TIME_MAX_US:
         refuse(field, "must lie between 1970 and 2100")
     return moment
+
+
+def period(from_: str | None, to: str | None, now_us: int) -> tuple[int, int]:
+    """From when (inclusive) until when (exclusive), in microseconds; the last day where neither is
+    given."""
+    start, end = instant("from", from_, now_us), instant("to", to, now_us)
+    until = now_us + 1 if end is None else end
+    since = max(0, until - _DAY_US) if start is None else start
+    if since > until:
+        refuse("from", "must not be after `to`")
+    return since, until
 
 
 def duration(field: str, text: str | None) -> int | None:

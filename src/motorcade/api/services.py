@@ -64,8 +64,9 @@ class HistoryService(Protocol):
         aggregate: str = "mean",
         limit: int = ...,
         cursor: str | None = None,
+        kind: str | None = None,
     ) -> QueryResult:
-        """One vehicle's rows, a page of them."""
+        """One vehicle's rows, a page of them; of one message kind alone where it is named."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -60,6 +60,7 @@ class _Page:
     limit: int
     every_us: int | None
     aggregate: str
+    kind: str | None = None
 
 
 class HistoryReader:
@@ -100,13 +101,15 @@ class HistoryReader:
         aggregate: str = "mean",
         limit: int = API_HISTORY_ROWS_DEFAULT,
         cursor: str | None = None,
+        kind: str | None = None,
     ) -> QueryResult:
         """A vehicle's rows with ``from_us`` ≤ event time < ``to_us``, oldest first, ``limit`` at
         most.
 
         ``signals`` None means every signal the tenant's table has. With ``every_us`` a row per
-        window (``history.windows``). ``Invalid`` where an argument is out of range, ``NotFound``
-        for an unknown signal, ``DependencyError`` where the disk fails."""
+        window (``history.windows``) of its reports; else ``kind`` chooses rows of one message kind.
+        ``Invalid`` where an argument is out of range, ``NotFound`` for an unknown signal,
+        ``DependencyError`` where the disk fails."""
         table_folder(self._directory, tenant)
         paths = self._paths(signals)
         page = _checked(
@@ -118,6 +121,7 @@ class HistoryReader:
             limit=limit,
             cursor=cursor,
         )
+        page = replace(page, kind="report" if every_us is not None else kind)
         if page.span.from_us >= page.span.to_us:
             return QueryResult(self._empty(paths or (), every_us), None, False)
         view = await self._views.view(tenant, page.span, paths)
@@ -179,9 +183,9 @@ class HistoryReader:
         count = 0
         for span in _slices(view, page):
             rows = self._rows(view, span, paths)
-            if page.every_us is not None:
-                rows = rows.filter(pc.equal(rows.column("kind"), "report"))
-            elif page.after is not None and span.from_us == page.after.time_us:
+            if page.kind is not None:
+                rows = rows.filter(pc.equal(rows.column("kind"), page.kind))
+            if page.every_us is None and page.after and span.from_us == page.after.time_us:
                 rows = _after(rows, page.after)
             if not rows.num_rows:
                 continue

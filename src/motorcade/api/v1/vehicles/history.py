@@ -21,12 +21,13 @@ from motorcade.api.context import Context
 from motorcade.api.openapi import route
 from motorcade.api.parameters import (
     Cursor,
+    From,
     Signals,
     TenantName,
+    Until,
     Vin,
     duration,
-    instant,
-    refuse,
+    period,
 )
 from motorcade.api.parameters import limit as limited
 from motorcade.api.parameters import signals as signal_paths
@@ -51,25 +52,6 @@ _EXAMPLE = {
 _HEADS: Final = ("event_time", "ingest_time", "kind", "reissued", "quality", "raw")
 """Columns that say something of the row, in this order; every other one is a signal."""
 
-_DAY_US = 86_400_000_000
-
-Moment = Annotated[
-    str | None,
-    QueryParameter(
-        name="from",
-        description="From when, inclusive: ISO 8601, seconds since 1970, or `-1h` before now."
-        " A day before `to` where left out.",
-        examples=[Example(value="-1h")],
-    ),
-]
-End = Annotated[
-    str | None,
-    QueryParameter(
-        name="to",
-        description="Until when, exclusive; now where left out.",
-        examples=[Example(value="2026-11-22T09:00:00Z")],
-    ),
-]
 Every = Annotated[
     str | None,
     QueryParameter(
@@ -133,8 +115,8 @@ def routes(context: Context) -> list[BaseRouteHandler]:
         *,
         vin: Vin,
         signals: Signals = None,
-        from_: Moment = None,
-        to: End = None,
+        from_: From = None,
+        to: Until = None,
         every: Every = None,
         aggregate: Aggregate = "mean",
         limit: Annotated[
@@ -152,7 +134,7 @@ def routes(context: Context) -> list[BaseRouteHandler]:
         whose = await context.access.tenant(request.auth, tenant)
         kind = render.choose(request.headers.get("accept"))
         paths = signal_paths("signals", signals, services.catalogue)
-        since, until = _times(from_, to, services.clock.now_us())
+        since, until = period(from_, to, services.clock.now_us())
         window_us = duration("every", every)
         number = await context.vins.number(whose.number, vin)
         result = await services.history.query(
@@ -181,16 +163,6 @@ def routes(context: Context) -> list[BaseRouteHandler]:
         )
 
     return [get_history]
-
-
-def _times(from_: str | None, to: str | None, now: int) -> tuple[int, int]:
-    """From when (inclusive) until when (exclusive), in microseconds."""
-    start, end = instant("from", from_, now), instant("to", to, now)
-    until = now + 1 if end is None else end
-    since = max(0, until - _DAY_US) if start is None else start
-    if since > until:
-        refuse("from", "must not be after `to`")
-    return since, until
 
 
 def _saying(table: pa.Table, paths: Sequence[str]) -> pa.Table:
