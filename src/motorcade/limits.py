@@ -119,6 +119,35 @@ API_INLINE_CELLS_MAX: Final = 2_000
 API_INLINE_BYTES_MAX: Final = 64 << 10
 """Body of an import that is read in the event loop, 3 ms; a larger one in a thread."""
 
+API_INGEST_ROWS_MAX: Final = 100_000
+"""Rows of one ingest request or message: two seconds of work. At the bound: 400, send several."""
+
+API_INGEST_CHUNK_ROWS: Final = 10_000
+"""JSON rows that are Python objects at once, some 10 MB; then they are columns."""
+
+API_INGEST_COLUMNS_MAX: Final = 2_000
+"""Columns of a table, twice the catalogue. At the bound: 400."""
+
+API_INGEST_ERRORS_MAX: Final = 1_000
+"""Wrong rows an answer names, some 200 KB. At the bound: further ones are only counted."""
+
+API_INGESTS_MAX: Final = 8
+"""Ingest requests and messages one process works on at once, each up to 64 MiB and some times that
+in work. At the bound: 429 with the time to wait; a socket's messages wait."""
+
+API_INGESTS_PER_TENANT_MAX: Final = 3
+"""Of those, one tenant's, so that its slow uploads do not keep the others out."""
+
+API_INGEST_SOCKETS_MAX: Final = 200
+"""Open ingest sockets of one process. At the bound: the handshake is refused with 429."""
+
+API_INGEST_SOCKETS_PER_TENANT_MAX: Final = 20
+"""Of those, one tenant's."""
+
+API_INGEST_MESSAGE_BYTES_MAX: Final = 8 << 20
+"""One message of an ingest socket: 30,000 rows of six signals as JSON. At the bound: it is refused,
+the next is taken."""
+
 API_HEALTH_CACHE_S: Final = 1.0
 """How long the answer of ``/v1/health`` is believed: it is open to everybody, and each asking costs
 every engine a call."""
@@ -453,7 +482,7 @@ JT808_FRAGMENT_WAIT_S: Final = 5.0
 waits longer; a slow link sends one in less. At the bound: 0x8003."""
 
 JT808_FRAGMENT_ASKS_MAX: Final = 3
-"""Times that missing sub-packages are asked for, 30 seconds in all; the standard retries as often.
+"""Times that missing sub-packages are asked for, 50 seconds in all; the standard retries as often.
 At the bound: what came is a reject."""
 
 JT808_MEDIA_PART_BYTES_MAX: Final = 256 << 10

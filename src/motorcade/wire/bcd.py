@@ -34,7 +34,9 @@ def bcd_digits(field: Bytes) -> Bytes:
     return out
 
 
-def read_bcd_times(buffer: Bytes, offset: Ints, zone_us: int = _ZONE_US) -> tuple[Ints, Bytes]:
+def read_bcd_times(
+    buffer: Bytes, offset: Ints, zone_us: int = _ZONE_US
+) -> tuple[Ints, NDArray[np.bool_]]:
     """Six bytes YYMMDDhhmmss from 2000 on at the offsets: int64 µs UTC (n), and which are times at
     all (bool, n). ``zone_us`` is what local time is ahead of UTC, GMT+8 by default."""
     field = DIGITS[gather(buffer, offset, 6)].T.astype(np.int64)
@@ -75,7 +77,8 @@ def bcd_times(us: Ints, zone_us: int = _ZONE_US) -> Bytes:
         second % 60,
     )
     plain = np.stack(parts, axis=1)
-    return (plain // 10 * 16 + plain % 10).astype(np.uint8)
+    packed: Bytes = (plain // 10 * 16 + plain % 10).astype(np.uint8)
+    return packed
 
 
 def bcd_time(us: int, zone_us: int = _ZONE_US) -> bytes:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import Final
 
 from motorcade.protocols.jt808.answers import answer, answer_one, flags_for
+from motorcade.protocols.jt808.bulk import encode_reports, phone_bytes
 from motorcade.protocols.jt808.commands import COMMANDS, encode_command
 from motorcade.protocols.jt808.decode import decode
 from motorcade.protocols.jt808.describe import describe
@@ -39,11 +40,13 @@ __all__ = [
     "describe",
     "encode",
     "encode_command",
+    "encode_reports",
     "flags_for",
     "hear",
     "is_login",
     "is_record",
     "messages",
+    "phone_bytes",
     "seal",
     "vins",
 ]

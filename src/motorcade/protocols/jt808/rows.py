@@ -20,7 +20,7 @@ def messages(frames: Frames) -> NDArray[np.int64]:
     buffer = frames.buffer
     at = frames.offset + (buffer[frames.offset] == 0x7E)
     high, low = buffer[at], buffer[at + 1]
-    ids = high.astype(np.int64) << 8 | low
+    ids: NDArray[np.int64] = high.astype(np.int64) << 8 | low
     odd = np.flatnonzero((high == 0x7D) | (low == 0x7D))
     if len(odd):
         ids[odd] = read_heads(frames.take(odd)).message

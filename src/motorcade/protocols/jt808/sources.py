@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from motorcade.protocols.jt808 import tables
-from motorcade.protocols.jt808.layout import Field
+from motorcade.protocols.jt808.layout import Field, Text
 from motorcade.protocols.jt808.plan import plan
 
 __all__ = ["SIGNALS", "Source"]
@@ -27,16 +27,20 @@ class Source(NamedTuple):
 
 def _all() -> dict[str, tuple[Source, ...]]:
     found: dict[str, list[Source]] = {}
-    for one in tables.BASIC:
-        source = Source(0, "basic location", "JT/T 808", one.at, one.width, one.scale, one.unit)
-        found.setdefault(one.path, []).append(source)
+    for basic in tables.BASIC:
+        source = Source(
+            0, "basic location", "JT/T 808", basic.at, basic.width, basic.scale, basic.unit
+        )
+        found.setdefault(basic.path, []).append(source)
     for path, at in (("Latitude", 8), ("Longitude", 12)):
         source = Source(0, "basic location", "JT/T 808", at, 4, 1e-6, "degrees")
         found.setdefault(f"{tables.LOCATION}.{path}", []).append(source)
     for number, item in plan().items():
         head = (number, item.name, item.source)
         lists = [(series.field, series.at) for series in item.series]
-        for one, shift in (*((one, 0) for one in (*item.fields, *item.texts)), *lists):
+        places: list[tuple[Field | Text, int]] = [(field, 0) for field in item.fields]
+        places += [(text, 0) for text in item.texts]
+        for one, shift in (*places, *lists):
             if isinstance(one, Field):
                 source = Source(*head, one.at + shift, one.width, one.scale, one.unit)
             else:
