@@ -1,0 +1,1 @@
+"""``/v1/commands``: the commands of all of a tenant's vehicles."""
