@@ -459,8 +459,8 @@ MQTT_WILL_BYTES_MAX: Final = 1 << 10
 """Payload of a will, which each session keeps. At the bound: the CONNECT is refused (0x97)."""
 
 MQTT_COMMANDS_IN_FLIGHT_MAX: Final = 64
-"""Commands one session has sent and not heard of, or the client's receive maximum if that is less. At
-the bound: CapacityError, the commands app tries again."""
+"""Commands one session has sent and not heard of, or the client's receive maximum if that is less.
+At the bound: CapacityError, the commands app tries again."""
 
 MQTT_KEEP_ALIVE_S_MAX: Final = 1_200
 """Longest keep-alive asked of MQTT 5 vehicles: networks forget an idle link after 5 to 20 minutes.
@@ -488,3 +488,16 @@ At the bound: what came is a reject."""
 JT808_MEDIA_PART_BYTES_MAX: Final = 256 << 10
 """Bytes of a picture or sound in one row, which has to fit a log message with others. At the bound:
 further rows, as parts."""
+
+# ── bridges to brokers ───────────────────────────────────────────────────────────────────────────
+BRIDGE_PACKET_BYTES_MAX: Final = 1 << 20
+"""One message of a broker; a reading has hundreds of bytes. At the bound: MQTT 5 brokers drop it
+(they know the bound from CONNECT), others are left and connected to anew."""
+
+BRIDGE_PENDING_BYTES_MAX: Final = 8 << 20
+"""Messages of one bridge received and not in a batch yet: those of the largest receive maximum at
+4 KB each. At the bound: its socket is not read, so the broker keeps them."""
+
+BRIDGE_BATCH_MAX: Final = 2_000
+"""Messages stored together: 20 ms of decoding, so that other doors do not wait longer. At the bound:
+the rest is the next batch."""
