@@ -108,8 +108,8 @@ class Table:
         (vin,) = [vin for vin, known in self.known.items() if known.vehicle == vehicle]
         self.name(kind, value, vin, f"code-{vehicle}")
 
-    async def auth_code(self, vehicle: int) -> str:
-        return f"code-{vehicle}"
+    async def auth_codes(self, vehicles: Sequence[int]) -> dict[int, str]:
+        return {vehicle: f"code-{vehicle}" for vehicle in vehicles}
 
     async def kept_sessions(self, protocol: str, vehicles: Sequence[int]) -> dict[int, bytes]:
         return {number: self.kept[number] for number in vehicles if number in self.kept}

@@ -139,13 +139,22 @@ class Identities(Logins):
     async def auth_code(self, vehicle: int) -> str:
         """The JT/T 808 authentication code of a vehicle (platform scope), 16 characters: the same
         for ever, until it is replaced. ``NotFound``."""
-        async with self._store.platform() as connection:
-            row = await one(
-                connection, "SELECT code_rotation FROM vehicles WHERE number = %s", (vehicle,)
-            )
-        if row is None:
+        codes = await self.auth_codes([vehicle])
+        if vehicle not in codes:
             raise NotFound(f"there is no vehicle number {vehicle}")
-        return code_of(await self._codes_secret(), vehicle, row[0])
+        return codes[vehicle]
+
+    async def auth_codes(self, vehicles: Sequence[int]) -> dict[int, str]:
+        """The JT/T 808 authentication codes of those of ``vehicles`` that exist (platform scope),
+        in one query."""
+        async with self._store.platform() as connection:
+            cursor = await connection.execute(
+                "SELECT number, code_rotation FROM vehicles WHERE number = ANY(%s)",
+                (list(vehicles),),
+            )
+            rows = await cursor.fetchall()
+        secret = await self._codes_secret() if rows else b""
+        return {number: code_of(secret, number, rotation) for number, rotation in rows}
 
     async def _codes_secret(self) -> bytes:
         """What codes are derived from; it never changes, so it is asked for once."""

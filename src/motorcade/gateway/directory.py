@@ -62,8 +62,9 @@ class Directory(Protocol):
     async def bind(self, kind: str, value: str, vehicle: int) -> None:
         """Give a vehicle a further name. Raises ``Conflict`` where another has it."""
 
-    async def auth_code(self, vehicle: int) -> str:
-        """The code a JT/T 808 terminal is given when it registers, and logs in with."""
+    async def auth_codes(self, vehicles: Sequence[int]) -> Mapping[int, str]:
+        """The codes JT/T 808 terminals are given when they register, and log in with, by
+        vehicle."""
 
     async def kept_sessions(self, protocol: str, vehicles: Sequence[int]) -> Mapping[int, bytes]:
         """What earlier sessions of these vehicles left to be kept, and still holds."""

@@ -62,8 +62,8 @@ class Entrance:
             await self._answer([(one, "unavailable") for one in batch])
             return
         registering = [one for one in batch if hasattr(one.event, "terminal")]
-        for one in registering:
-            await self._register(one, known.get(one.name))
+        if registering:
+            await self._register(registering, known)
         wanting = [one for one in batch if not hasattr(one.event, "terminal")]
         if wanting:
             await self._let_in(wanting, known, login_us)
@@ -125,29 +125,34 @@ class Entrance:
             return ""
         return "" if self._listener.rules.credentials == "optional" else "credentials"
 
-    async def _register(self, one: Request, who: Identified | None) -> None:
-        """JT/T 808 0x0100: a known terminal is given its code. An unknown one may be bound to the
-        vehicle it names, where the operator allows that."""
-        directory, event = self._shared.directory, one.event
-        now_us = self._shared.clock.now_us()
-        code, reply = "", b""
+    async def _register(self, batch: Sequence[Request], known: Mapping[str, Identified]) -> None:
+        """JT/T 808 0x0100: known terminals are given their codes. An unknown one may be bound to
+        the vehicle it names, where the operator allows that."""
+        vehicles, refused = {}, {}
         try:
-            vehicle = who.vehicle if who is not None else await self._bound(event)
-            if vehicle:
-                secret = await directory.auth_code(vehicle)
-                reply = event.reply(1, now_us, code=secret)
-            else:
-                code = "unknown_vin"
-        except CallerError:
-            code = "duplicate"
+            for place, one in enumerate(batch):
+                who = known.get(one.name)
+                try:
+                    found = who.vehicle if who is not None else await self._bound(one.event)
+                except CallerError:
+                    refused[place] = "duplicate"
+                    continue
+                if found:
+                    vehicles[place] = found
+            codes = await self._shared.directory.auth_codes(list(vehicles.values()))
         except MotorcadeError as error:
-            self._shared.metrics.unstored[error.code] += 1
-            code = "unavailable"
-        if code:
-            reply = event.reply(event.refusal(code), now_us)
+            self._shared.metrics.unstored[error.code] += len(batch)
+            codes, refused = {}, dict.fromkeys(range(len(batch)), "unavailable")
+        now_us = self._shared.clock.now_us()
+        for place, one in enumerate(batch):
+            secret = codes.get(vehicles.get(place, 0), "")
+            if secret:
+                one.peer.send(one.event.reply(1, now_us, code=secret))
+                continue
+            code = refused.get(place, "unknown_vin")
+            one.peer.send(one.event.reply(one.event.refusal(code), now_us))
             if code != "unavailable":
                 self._logins.keep(code, _REASONS[code], one, 0)
-        one.peer.send(reply)
 
     async def _bound(self, event: Any) -> int:
         """The vehicle a registration names, now bound to its terminal; 0 for none."""
