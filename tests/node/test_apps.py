@@ -7,11 +7,16 @@ import contextlib
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
 from engines import start_postgres
 from engines_nats import Nats, until
+from motorcade.apps.commands.bulk import Chosen
 from motorcade.apps.sessions.config import Config as SessionsConfig
+from motorcade.apps.sessions.service import SessionsService
+from motorcade.apps.sessions.store import SessionStore
 from motorcade.clock import SystemClock
 from motorcade.errors import DependencyError
 from motorcade.fleet.config import Config
@@ -19,7 +24,11 @@ from motorcade.fleet.engine import EmbeddedPostgres
 from motorcade.fleet.registry import Fleet
 from motorcade.log.events import LinkUp
 from motorcade.log.log import Log
-from motorcade.node.apps import WorkerApps
+from motorcade.node.apps import TwinAnswers, WorkerApps
+from motorcade.signals.batch import SignalBatch
+from motorcade.signals.catalogue import load_catalogue
+from motorcade.twin.reader import TwinReader
+from motorcade.twin.writer import TwinWriter
 
 pytestmark = pytest.mark.engines
 
@@ -64,7 +73,16 @@ async def test_apps_start_when_postgresql_is_there(
             finally:
                 await fleet.close()
 
-        apps = WorkerApps(log, [0, 1], SystemClock(), connect, SessionsConfig())
+        clock = SystemClock()
+        apps = WorkerApps(
+            log,
+            [0, 1],
+            clock,
+            connect,
+            sessions=lambda fleet: SessionsService(
+                log, SessionStore(fleet.store), clock, SessionsConfig()
+            ),
+        )
         assert apps.render() == ""
         running = asyncio.create_task(apps.run())
         await log.post(0, [LINK])
@@ -86,3 +104,27 @@ async def test_apps_start_when_postgresql_is_there(
         await asyncio.gather(running, return_exceptions=True)
         await log.close()
     assert tries == 2
+
+
+async def test_the_twin_answers_what_commands_ask(tmp_path: Path) -> None:
+    catalogue = load_catalogue()
+    writer = TwinWriter(tmp_path, 1, 2, catalogue)
+    vehicles = np.array([1, 3, 5], np.uint64)
+    meta = {
+        "tenant": np.array([1, 1, 2], np.uint32),
+        "vehicle": vehicles,
+        "event_time": np.full(3, 1_750_000_000_000_000),
+        "ingest_time": np.full(3, 1_750_000_000_000_000),
+        "record": vehicles,
+        "reissued": np.zeros(3, np.bool_),
+    }
+    signals = {"Vehicle.Speed": pa.array([10.0, 90.0, 90.0], pa.float32())}
+    writer.apply([SignalBatch.build("report", meta, signals)])
+    answers = TwinAnswers({1: TwinReader(tmp_path, 2, catalogue, only=[1])}, 2)
+    fast = Chosen(where="Vehicle.Speed > 50")
+    assert answers.select(1, 1, fast, 0, 10) == [3]
+    assert answers.select(1, 1, fast, 3, 10) == []
+    assert answers.select(1, 2, fast, 0, 10) == [5]
+    assert await answers.reported(3, 1, ["Vehicle.Speed"]) == {"Vehicle.Speed": 90.0}
+    assert await answers.reported(3, 2, ["Vehicle.Speed"]) == {}
+    writer.close()

@@ -7,31 +7,69 @@ with twin and history, and starts its apps when it is back.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Final
+from typing import Any, Final, Protocol
 
 import structlog
 
-from motorcade.apps.sessions.config import Config as SessionsConfig
+from motorcade.apps.commands.bulk import Chosen
 from motorcade.apps.sessions.service import SessionsService
-from motorcade.apps.sessions.store import SessionStore
 from motorcade.clock import Clock
 from motorcade.errors import DependencyError
 from motorcade.fleet.registry import Fleet
 from motorcade.log.log import Log
 from motorcade.node.events import EventHandler, EventReader
+from motorcade.twin.reader import TwinReader
 
-__all__ = ["WorkerApps"]
+__all__ = ["EventApp", "TwinAnswers", "WorkerApps"]
 
 _log = structlog.get_logger(__name__)
 
 _RETRY_S: Final = 1.0
 
 
+class EventApp(EventHandler, Protocol):
+    """An app that lives on events and beside them has work of its own."""
+
+    async def start(self) -> None:
+        """Read where it stands; called again where it raises ``DependencyError``."""
+
+    async def run(self) -> None:
+        """Work for ever."""
+
+    def render(self) -> str:
+        """Its figures."""
+
+
+class TwinAnswers:
+    """What the commands app asks of a worker's own twin; ``readers`` by partition, of
+    ``partitions`` in all."""
+
+    def __init__(self, readers: Mapping[int, TwinReader], partitions: int) -> None:
+        self._readers = readers
+        self._partitions = partitions
+
+    def select(
+        self, partition: int, tenant: int, chosen: Chosen, after: int, limit: int
+    ) -> list[int]:
+        """A tenant's vehicles of one partition that a filter chooses, by number."""
+        table = self._readers[partition].select(
+            tenant, bbox=chosen.bbox, where=chosen.where or None, limit=limit, after=after
+        )
+        vehicles: list[int] = table.column("vehicle").to_pylist()
+        return vehicles
+
+    async def reported(self, vehicle: int, tenant: int, paths: Sequence[str]) -> Mapping[str, Any]:
+        """What a vehicle last said of some signals; None where that is not valid."""
+        reader = self._readers[vehicle % self._partitions]
+        state = await reader.fetch(vehicle, tenant, paths)
+        return {} if state is None else {one: said.value for one, said in state.signals.items()}
+
+
 class WorkerApps:
-    """The apps of one worker; ``connect`` opens the registry and raises ``DependencyError`` while
-    PostgreSQL is away."""
+    """The apps of one worker. ``connect`` opens the registry and raises ``DependencyError`` while
+    PostgreSQL is away; ``sessions`` and ``commands`` build the apps over it."""
 
     def __init__(
         self,
@@ -39,13 +77,16 @@ class WorkerApps:
         partitions: Sequence[int],
         clock: Clock,
         connect: Callable[[], AbstractAsyncContextManager[Fleet]],
-        sessions: SessionsConfig,
+        *,
+        sessions: Callable[[Fleet], SessionsService],
+        commands: Callable[[Fleet, SessionsService], EventApp] | None = None,
     ) -> None:
         self._log = log
         self._partitions = partitions
         self._clock = clock
         self._connect = connect
-        self._sessions_config = sessions
+        self._sessions = sessions
+        self._commands = commands
         self._figures: list[Callable[[], str]] = []
 
     async def run(self) -> None:
@@ -63,18 +104,37 @@ class WorkerApps:
         return "".join(figures() for figures in self._figures)
 
     async def _run_over(self, fleet: Fleet) -> None:
-        sessions = SessionsService(
-            self._log, SessionStore(fleet.store), self._clock, self._sessions_config
-        )
+        """Sessions first: commands are sent over the links they know."""
+        sessions = self._sessions(fleet)
         try:
             await _started(lambda: sessions.start(self._partitions))
             handlers: list[EventHandler] = [sessions]
+            running: list[Callable[[], Awaitable[None]]] = []
+            figures = [sessions.metrics.render]
+            if self._commands is not None and self._partitions:
+                commands = self._commands(fleet, sessions)
+                await _started(commands.start)
+                handlers.append(commands)
+                running.append(commands.run)
+                figures.append(commands.render)
             reader = EventReader(self._log, self._partitions, handlers, self._clock.now_us)
-            self._figures = [reader.render, sessions.metrics.render]
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(reader.run())
+            self._figures = [reader.render, *figures]
+            await _all([reader.run, *running])
         finally:
             await sessions.close()
+
+
+async def _all(works: Sequence[Callable[[], Awaitable[None]]]) -> None:
+    """Run until one ends; raise what ended it."""
+    tasks = [asyncio.ensure_future(work()) for work in works]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _started(start: Callable[[], Awaitable[None]]) -> None:

@@ -22,6 +22,7 @@ from motorcade.node.platform import serve_until_signalled
 from motorcade.node.retention import Retention
 from motorcade.node.rooms import (
     ApiConfig,
+    CommandsConfig,
     FleetConfig,
     ForwardingConfig,
     GatewayConfig,
@@ -36,7 +37,9 @@ from motorcade.node.run_files import RoleFile
 if TYPE_CHECKING:
     from motorcade.fleet.registry import Fleet
     from motorcade.log.log import Log
+    from motorcade.node.apps import WorkerApps
     from motorcade.node.forwarding import WorkerForwarding
+    from motorcade.node.worker import PartitionWorker
     from motorcade.signals.catalogue import Catalogue
 
 __all__ = ["run_api", "run_gateway", "run_role", "run_worker"]
@@ -117,41 +120,22 @@ async def run_worker(
 ) -> None:
     """The worker role: twin, history and apps of the partitions that are this worker's."""
     from motorcade.history.maintenance import Maintenance
-    from motorcade.history.writer import HistoryWriter
-    from motorcade.node.apps import WorkerApps
-    from motorcade.node.worker import PartitionWorker, WorkerMetrics
+    from motorcade.node.worker import WorkerMetrics
     from motorcade.node.worker import run_worker as follow
     from motorcade.signals.catalogue import load_catalogue
     from motorcade.twin.reader import TwinReader
-    from motorcade.twin.writer import TwinWriter
 
     _yield_to_gateways()
     clock, catalogue = SystemClock(), load_catalogue()
     twin_folder, history_folder = settings.data / "twin", settings.data / "history"
-    history_config, twin_config = settings.get(HistoryConfig), settings.get(TwinConfig)
     async with contextlib.AsyncExitStack() as stack:
         log = await _connect_log(stack, settings, f"worker-{index}")
         own = [p for p in range(log.partitions) if p % settings.node.workers == index]
         with_registry = bool(settings.get(FleetConfig).url)
         forwarding = _forwarding(settings, log, catalogue, own, index)
         kept_from = forwarding.kept_from if with_registry else lambda _: None
-        workers = []
-        for partition in own:
-            twin = TwinWriter(twin_folder, partition, log.partitions, catalogue)
-            start = twin.position
-            history = HistoryWriter(
-                history_folder, partition, catalogue, clock, history_config, position=start
-            )
-            workers.append(
-                PartitionWorker(partition, log, twin, history, twin_config, clock.now_us, kept_from)
-            )
-        apps = WorkerApps(
-            log,
-            own,
-            clock,
-            lambda: _registry(settings),
-            settings.get(SessionsConfig),
-        )
+        workers = _partition_workers(settings, log, catalogue, own, kept_from)
+        apps = _apps(settings, log, catalogue, own)
         metrics = WorkerMetrics(workers)
         figures = [lambda: metrics.render().decode(), apps.render, forwarding.render]
         await _serve_metrics(
@@ -162,7 +146,7 @@ async def run_worker(
         maintenance = Maintenance(
             history_folder,
             clock,
-            history_config,
+            settings.get(HistoryConfig),
             retention_days=retention,
             failed=_tell_unmaintained,
         )
@@ -248,6 +232,67 @@ async def _connect_fleet(stack: contextlib.AsyncExitStack, settings: Settings) -
     fleet = await Fleet.connect(config, SystemClock())
     stack.push_async_callback(fleet.close)
     return fleet
+
+
+def _partition_workers(
+    settings: Settings,
+    log: Log,
+    catalogue: Catalogue,
+    own: Sequence[int],
+    kept_from: Callable[[int], int | None],
+) -> list[PartitionWorker]:
+    from motorcade.history.writer import HistoryWriter
+    from motorcade.node.worker import PartitionWorker
+    from motorcade.twin.writer import TwinWriter
+
+    clock, folder, config = SystemClock(), settings.data / "history", settings.get(HistoryConfig)
+    workers = []
+    for partition in own:
+        twin = TwinWriter(settings.data / "twin", partition, log.partitions, catalogue)
+        start = twin.position
+        history = HistoryWriter(folder, partition, catalogue, clock, config, position=start)
+        workers.append(
+            PartitionWorker(
+                partition, log, twin, history, settings.get(TwinConfig), clock.now_us, kept_from
+            )
+        )
+    return workers
+
+
+def _apps(settings: Settings, log: Log, catalogue: Catalogue, own: Sequence[int]) -> WorkerApps:
+    from motorcade.apps.commands.worker import CommandsWorker
+    from motorcade.apps.sessions.service import SessionsService
+    from motorcade.apps.sessions.store import SessionStore
+    from motorcade.node.apps import TwinAnswers, WorkerApps
+    from motorcade.twin.reader import TwinReader
+
+    clock, twin = SystemClock(), settings.data / "twin"
+    readers = {p: TwinReader(twin, log.partitions, catalogue, only=[p]) for p in own}
+    answers = TwinAnswers(readers, log.partitions)
+
+    def commands(fleet: Fleet, sessions: SessionsService) -> CommandsWorker:
+        return CommandsWorker(
+            fleet.store,
+            log,
+            sessions,
+            catalogue,
+            clock=clock,
+            partitions=own,
+            config=settings.get(CommandsConfig),
+            select=answers.select,
+            reported=answers.reported,
+        )
+
+    return WorkerApps(
+        log,
+        own,
+        clock,
+        lambda: _registry(settings),
+        sessions=lambda fleet: SessionsService(
+            log, SessionStore(fleet.store), clock, settings.get(SessionsConfig)
+        ),
+        commands=commands,
+    )
 
 
 def _forwarding(

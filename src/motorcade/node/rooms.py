@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from motorcade.api.config import Config as ApiConfig
+from motorcade.apps.commands.config import Config as CommandsConfig
 from motorcade.apps.forwarding.config import Config as ForwardingConfig
 from motorcade.apps.sessions.config import Config as SessionsConfig
 from motorcade.fleet.config import Config as FleetConfig
@@ -23,6 +24,7 @@ from motorcade.twin.config import Config as TwinConfig
 __all__ = [
     "ROOMS",
     "ApiConfig",
+    "CommandsConfig",
     "FleetConfig",
     "ForwardingConfig",
     "GatewayConfig",
@@ -57,6 +59,7 @@ ROOMS: Final[Mapping[str, Any]] = {
     "twin": TwinConfig,
     "history": HistoryConfig,
     "sessions": SessionsConfig,
+    "commands": CommandsConfig,
     "forwarding": ForwardingConfig,
     "api": ApiConfig,
 }
