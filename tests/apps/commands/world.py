@@ -33,7 +33,7 @@ from motorcade.node.events import EventReader
 from motorcade.signals.catalogue import load_catalogue
 from motorcade.signals.words import as_stored
 
-__all__ = ["CATALOGUE", "FakeGateway", "FakeLink", "FakeLinks", "World", "vin"]
+__all__ = ["CATALOGUE", "FakeGateway", "FakeLink", "FakeLinks", "Serving", "World", "vin"]
 
 CATALOGUE = load_catalogue()
 PATH = "Vehicle.Command."
@@ -153,6 +153,20 @@ class FakeGateway:
         return pack_downlinked(said)
 
 
+class Serving(CommandsService):
+    """The service; ``ended`` holds what ended it."""
+
+    ended: list[BaseException]
+
+    async def run(self) -> None:
+        self.ended = []
+        try:
+            await super().run()
+        except Exception as error:
+            self.ended.append(error)
+            raise
+
+
 class World:
     """Two tenants; ``vehicles[n]`` are numbers of the first's."""
 
@@ -197,12 +211,12 @@ class World:
 
     @contextlib.asynccontextmanager
     async def serving(
-        self, log: Log | None = None, wake: Wake | None = None
-    ) -> AsyncIterator[CommandsService]:
-        """The service and its reader of events, in this process."""
+        self, log: Log | None = None, wake: Wake | None = None, *, ends: bool = False
+    ) -> AsyncIterator[Serving]:
+        """The service and its reader of events, in this process. ``ends``: it is expected to."""
         log = log or self.log
         partitions = range(log.partitions)
-        service = CommandsService(
+        service = Serving(
             self.fleet.store, log, self.links, CATALOGUE,
             clock=self.clock, partitions=partitions, config=self.config, wake=wake,
         )  # fmt: skip
@@ -212,7 +226,7 @@ class World:
         try:
             yield service
             for task in tasks:
-                if task.done():
+                if task.done() and not ends:
                     task.result()
         finally:
             for task in tasks:
