@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-__all__ = ["BODIES", "BODIES_2019", "BODIES_LONG"]
+__all__ = ["BODIES", "BODIES_2019", "OTHER_BODIES"]
 
 Parts = tuple[Any, ...]
 
@@ -77,7 +77,7 @@ _FILES: Final[Parts] = (
     "stream u1",
     "storage u1",
 )
-_IDS: Final[Parts] = ("ids", "u1", ("id u4",))
+_IDS: Final[Parts] = (("ids", "u1", ("id u4",)),)
 _MEDIA: Final[Parts] = ("id u4", "type u1", "format u1", "event u1", "channel u1")
 _ALARM_SIGN: Final[Parts] = ("terminal text7", "time time", "number u1", "files u1", "reserved u1")
 _ALARM_SIGN_30: Final[Parts] = (
@@ -161,7 +161,7 @@ BODIES: Final[Mapping[int, Parts]] = {
     0x8100: ("serial u2", "result u1", "code text*"),
     0x8103: ("count u1", "parameters parameters"),
     0x8105: ("command u1", "parameters text*"),
-    0x8106: ("ids", "u1", ("id u4",)),
+    0x8106: _IDS,
     0x8108: ("type u1", "maker text5", "version text:u1", "data hex:u4"),
     0x8202: ("interval_s u2", "duration_s u4 if interval_s"),
     0x8203: ("serial u2", "alarms u4"),
@@ -237,7 +237,7 @@ BODIES: Final[Mapping[int, Parts]] = {
         "udp_port u2",
         *_ALARM_SIGN,
         "alarm text32",
-        "reserved_end hex*",
+        "reserved_end hex16",
     ),
     0x9212: (
         "name text:u1",
@@ -286,7 +286,34 @@ BODIES_2019: Final[Mapping[int, Parts]] = {
 }
 """What 2019 laid out anew."""
 
-BODIES_LONG: Final[Mapping[int, tuple[int, Parts]]] = {
-    0x1210: (106, ("terminal text30", *_ALARM_SIGN_30, *_ATTACHMENTS)),
+
+def _always(parts: Parts) -> Parts:
+    """The same parts, there whatever the attribute says: some platforms write them so."""
+    return tuple(
+        (part[0], part[1], _always(part[2])) if isinstance(part, tuple) else part.split(" if ")[0]
+        for part in parts
+    )
+
+
+_AREAS: Final = (0x8600, 0x8602, 0x8604, 0x8606)
+
+OTHER_BODIES: Final[Mapping[int, tuple[Parts, ...]]] = {
+    0x0702: (("status u1", "time time"),),
+    0x1210: (
+        ("terminal text30", *_ALARM_SIGN_30, *_ATTACHMENTS),
+        ("terminal text30", "time time", "number u1", "files u1", *_ATTACHMENTS),
+    ),
+    0x9208: (
+        (
+            "address text:u1",
+            "tcp_port u2",
+            "udp_port u2",
+            *_ALARM_SIGN_30,
+            "alarm text32",
+            "reserved_end hex16",
+        ),
+    ),
+    **{message: (_always(BODIES[message]), _always(BODIES_2019[message])) for message in _AREAS},
 }
-"""Bodies that some practices write wider under the same id, from this length on."""
+"""Further layouts of the same ids, tried in this order where the first does not fill the body: a
+card that was removed, the practices of provinces, platforms that ignore attributes."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from motorcade.protocols.frames import Decoded, Frames, Reject
 from motorcade.protocols.jt808.bodies import BASIC_BYTES, Bodies, find_bodies
 from motorcade.protocols.jt808.columns import collect, put_fields
-from motorcade.protocols.jt808.heads import EDITION_2019, Heads, read_heads
+from motorcade.protocols.jt808.heads import EDITION_2019, SHORT_SERIAL, Heads, read_heads
 from motorcade.protocols.jt808.leftovers import Leftovers
 from motorcade.protocols.jt808.other_batches import other_batches
 from motorcade.protocols.jt808.plan import NESTED, Plan, plan
@@ -69,7 +69,8 @@ def decode(
     heads = read_heads(frames)
     fault: dict[int, tuple[str, str]] = {}
     usable = np.ones(len(heads), bool)
-    hidden = (heads.attributes & _ENCRYPTED) != 0
+    # The maker's short header has other things in these bits.
+    hidden = ((heads.attributes & _ENCRYPTED) != 0) & (heads.layout != SHORT_SERIAL)
     if hidden.any():
         ours = np.isin(heads.message, (*RECORDS, AUTH, DEREGISTER))
         for row in np.flatnonzero(hidden & ours).tolist():

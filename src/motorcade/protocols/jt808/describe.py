@@ -20,7 +20,7 @@ from motorcade.protocols.jt808.heads import (
     read_heads,
 )
 from motorcade.protocols.jt808.leftovers import read_raw
-from motorcade.protocols.jt808.messages import read_message
+from motorcade.protocols.jt808.messages import read_location, read_message
 from motorcade.protocols.jt808.plan import NESTED, plan
 from motorcade.protocols.jt808.session import Session
 from motorcade.protocols.jt808.words import (
@@ -70,8 +70,9 @@ def describe(
         raw["part"] = f"{int(heads.index[0])} of {int(heads.total[0])}"
         raw["body"] = {"hex": heads.body_of(0).hex()}
         return result
-    if message in POSITIONS or message in BATCHES:
-        raw["items"] = _items(heads, message)
+    located = message in POSITIONS or message in BATCHES
+    if located:
+        raw.update(_located(heads, message))
     else:
         raw["body"] = _hidden(read_message(message, heads.body_of(0), raw["edition"]))
     if message in RECORDS:
@@ -106,21 +107,32 @@ def _decoded(result: dict[str, Any], frames: Frames, now: int) -> None:
     result["reply"] = answer(frames, flags, np.zeros(1, bool), now).buffer.hex()
 
 
-def _items(heads: Heads, message: int) -> list[dict[str, Any]]:
-    """The additional items of the first location, by the names of their tables."""
+def _located(heads: Heads, message: int) -> dict[str, Any]:
+    """The basic part of every location, and the additional items of the first by the names of their
+    tables."""
     bodies = find_bodies(heads, np.ones(1, bool))
-    if len(bodies.frame) == 0:
-        return []
-    body = heads.buffer[int(bodies.start[0]) : int(bodies.end[0])].tobytes()
+    facts: dict[str, Any] = {}
+    if POSITIONS.get(message):
+        facts["serial"] = int.from_bytes(heads.body_of(0)[: POSITIONS[message]], "big")
+    bounds = zip(bodies.start.tolist(), bodies.end.tolist(), strict=True)
+    listed = [heads.buffer[begin:end].tobytes() for begin, end in bounds]
+    facts["locations"] = [read_location(one[:BASIC_BYTES]) for one in listed]
+    items = _items(listed[0]) if listed else []
+    return {"body": facts, "items": items}
+
+
+def _items(body: bytes) -> list[dict[str, Any]]:
     found = []
     at = BASIC_BYTES
-    while at + 2 <= len(body):
+    while at + 2 <= len(body) and at + 2 + body[at + 1] <= len(body):
         number, size = body[at], body[at + 1]
         tables = plan().tables(number, size)
         name = "nested items" if number == NESTED else tables[0].item.name if tables else None
         data = body[at + 2 : at + 2 + size]
         found.append({"id": f"0x{number:02X}", "name": name, "hex": data.hex()})
         at += 2 + size
+    if at < len(body):
+        found.append({"id": None, "name": "bytes behind the last item", "hex": body[at:].hex()})
     return found
 
 

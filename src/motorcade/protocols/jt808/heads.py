@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motorcade.protocols.frames import Frames
+from motorcade.protocols.jt808.words import SHORT
 from motorcade.wire.bcd import bcd_digits
 from motorcade.wire.escape import Escaping, unescape
 from motorcade.wire.ragged import gather
@@ -56,7 +57,6 @@ EDITION_2013, EDITION_2019, SHORT_SERIAL, NO_HEADER = range(4)
 _HEADER: Final = np.array([12, 17, 11, 12])
 _PHONE: Final = np.array([4, 5, 4, 4])
 _SERIAL: Final = np.array([10, 15, 10, 10])
-_SHORT_IDS: Final = (0x5501, 0x5502)
 _SHORTEST: Final = 13
 
 Bytes = NDArray[np.uint8]
@@ -161,7 +161,7 @@ def layouts(plain: Bytes, start: Ints, stop: Ints) -> Ints:
     layout = np.where(said & fits_new, EDITION_2019, layout)
     lost = layout == NO_HEADER
     if lost.any():
-        short = lost & (size - 12 == field) & np.isin(_word(plain, here), _SHORT_IDS)
+        short = lost & (size - 12 == field) & np.isin(_word(plain, here), SHORT)
         layout[short] = SHORT_SERIAL
     layout[size < _SHORTEST] = NO_HEADER
     return layout

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from motorcade.errors import MessageError
-from motorcade.protocols.jt808.bodies_table import BODIES, BODIES_2019, BODIES_LONG
+from motorcade.protocols.jt808.bodies_table import BODIES, BODIES_2019, OTHER_BODIES
 from motorcade.protocols.jt808.parameters import read_parameters
 from motorcade.protocols.jt808.reader import Reader, text_of
 from motorcade.protocols.jt808.registration import read_auth, read_registration
@@ -36,18 +36,25 @@ def read_message(message: int, body: bytes, edition: int) -> dict[str, Any]:
     parts = BODIES.get(message)
     if edition == 2019:
         parts = BODIES_2019.get(message, parts)
-    if message in BODIES_LONG and len(body) >= BODIES_LONG[message][0]:
-        parts = BODIES_LONG[message][1]
     if parts is None:
         return {"data": body.hex()} if body else {}
+    facts = _filled(body, parts)
+    if "rest" in facts or "short" in facts:
+        for other in OTHER_BODIES.get(message, ()):
+            found = _filled(body, other)
+            if "rest" not in found and "short" not in found:
+                return found
+    return facts
+
+
+def _filled(body: bytes, parts: tuple[Any, ...]) -> dict[str, Any]:
+    """Facts by one layout, and whether it fits."""
     reader = Reader(body)
     facts: dict[str, Any] = {}
     try:
         _read(reader, parts, facts)
     except MessageError:
-        if reader.left():
-            facts["rest"] = reader.rest().hex()
-        return {**facts, "short": True}
+        facts["short"] = True
     if reader.left():
         facts["rest"] = reader.rest().hex()
     return facts
@@ -71,8 +78,6 @@ def read_location(data: bytes) -> dict[str, Any]:
 
 
 def _read(reader: Reader, parts: tuple[Any, ...], facts: dict[str, Any]) -> None:
-    if len(parts) == 3 and isinstance(parts[2], tuple) and " " not in parts[0]:
-        parts = (parts,)
     for part in parts:
         if isinstance(part, tuple):
             name, count, inner = part

@@ -13,13 +13,18 @@ from motorcade.protocols.frames import Frames
 from motorcade.protocols.jt808.heads import EDITION_2019, Heads
 from motorcade.protocols.jt808.others import Row, columns_of, read_other
 from motorcade.protocols.jt808.plan import plan
-from motorcade.protocols.jt808.words import AUTH, DEREGISTER, MEDIA
+from motorcade.protocols.jt808.words import AUTH, DEREGISTER, MEDIA, SHORT
 from motorcade.signals.batch import SignalBatch
 from motorcade.wire.ragged import hash64
 
 __all__ = ["other_batches"]
 
-_KINDS: Final = {AUTH: "login", DEREGISTER: "logout", MEDIA: "media"}
+_KINDS: Final = {
+    AUTH: "login",
+    DEREGISTER: "logout",
+    MEDIA: "media",
+    **dict.fromkeys(SHORT, "report"),
+}
 _PROTOCOL: Final = "Vehicle.Connectivity.Protocol"
 _MESSAGE: Final = "Vehicle.Connectivity.MessageId"
 
@@ -71,7 +76,14 @@ def _batch(
         "event_time": np.array(times, np.int64),
         "ingest_time": np.full(len(rows), ingest_time, np.int64),
         "record": hash64(heads.buffer, start, size),
-        "reissued": pa.array(np.zeros(len(rows), bool)),
-        "raw": pa.array([row.raw or None for row in rows], pa.binary()),
+        "reissued": pa.array(heads.message[places] == SHORT[1]),
+        "raw": pa.array([_kept(kind, row.raw) for row in rows], pa.binary()),
     }
     return SignalBatch.build(kind, meta, signals), places
+
+
+def _kept(kind: str, raw: bytes) -> bytes | None:
+    """What a row keeps; a report's as an entry (``leftovers``) whose id is 0."""
+    if kind == "report":
+        return b"\0" + len(raw).to_bytes(2, "big") + raw
+    return raw or None

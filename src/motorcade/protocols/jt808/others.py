@@ -16,7 +16,8 @@ from motorcade.limits import JT808_MEDIA_PART_BYTES_MAX
 from motorcade.protocols.jt808.bodies import BASIC_BYTES
 from motorcade.protocols.jt808.messages import read_message
 from motorcade.protocols.jt808.plan import plan
-from motorcade.protocols.jt808.words import AUTH, MEDIA, STATE
+from motorcade.protocols.jt808.short import read_short
+from motorcade.protocols.jt808.words import AUTH, MEDIA, SHORT, STATE
 from motorcade.wire.bcd import read_bcd_time
 
 __all__ = ["OTHER_SIGNALS", "Row", "columns_of", "read_other"]
@@ -102,13 +103,17 @@ class Row:
 
 def read_other(frame: int, message: int, body: bytes, edition: int, now: int) -> list[Row]:
     """The rows of a message; ``now`` µs UTC tells the day of those that tell a time of day."""
+    if message in SHORT:
+        time, signals = read_short(body)
+        signals[f"{_LINK}.MessageId"] = message
+        return [Row(frame, time, signals, body, 0, len(body))]
     facts = read_message(message, body[:4096] if message == MEDIA else body, edition)
     time = _time(message, body, facts, now)
     if message == 0x0705:
         listed = facts.pop("frames", [])
         facts["ids"] = [one["id"] for one in listed if "data" in one]
         facts["data"] = [one["data"] for one in listed if "data" in one]
-    signals: dict[str, Any] = {}
+    signals = {}
     for name, (path, words) in OTHER_SIGNALS.get(message, {}).items():
         value = facts.get(name)
         if words is not None and value is not None:

@@ -30,6 +30,7 @@ __all__ = [
     "RESEND",
     "RESEND_ASKED",
     "RESULTS",
+    "SHORT",
     "STATE",
     "STATE_BYTES",
     "TIME",
@@ -166,6 +167,9 @@ MESSAGES: Final[Mapping[int, str]] = {
 POSITIONS: Final[Mapping[int, int]] = {LOCATION: 0, LOCATION_ANSWER: 2, CONTROLLED: 2}
 """Messages that hold one location body, and where it begins."""
 
+SHORT: Final = (0x5501, 0x5502)
+"""A maker's locations, live and from the store, with a serial of one byte."""
+
 STATE: Final = 0x0210
 STATE_BYTES: Final = 7
 """A maker's batch, 0x0210, holds a battery level and a time where it has seven bytes."""
@@ -196,8 +200,7 @@ EVENTS: Final = (
     0x1205,
     0x1206,
     0x1210,
-    0x5501,
-    0x5502,
+    *SHORT,
     0x6006,
 )
 """Messages kept as rows of kind ``event``."""
