@@ -123,13 +123,14 @@ async def untold(connection: Connection, own: Sequence[int], limit: int) -> list
 async def matched(
     connection: Connection, answers: Sequence[tuple[int, str]]
 ) -> list[tuple[int, UUID]]:
-    """Of answers (vehicle, key) those that name a command: place and id. A key may have been used
-    before: the newest command is meant."""
+    """Of answers (vehicle, key) those that name a command: place and id. Where a key was used more
+    than once the one that awaits an answer is meant, then the newest."""
     cursor = await connection.execute(
         "SELECT a.place, c.id FROM unnest(%s::bigint[], %s::text[]) WITH ORDINALITY"
-        " AS a (vehicle, key, place) CROSS JOIN LATERAL (SELECT l.id FROM (SELECT id, keys"
-        " FROM commands WHERE vehicle = a.vehicle ORDER BY made_us DESC, id DESC LIMIT %s) l"
-        " WHERE a.key = ANY(l.keys) LIMIT 1) c",
+        " AS a (vehicle, key, place) CROSS JOIN LATERAL (SELECT l.id FROM (SELECT id, keys, made_us,"
+        f" (wait_us > 0)::integer + (state IN {_OPEN})::integer AS hope FROM commands"
+        " WHERE vehicle = a.vehicle ORDER BY made_us DESC, id DESC LIMIT %s) l"
+        " WHERE a.key = ANY(l.keys) ORDER BY l.hope DESC, l.made_us DESC LIMIT 1) c".encode(),
         ([a[0] for a in answers], [a[1] for a in answers], _MATCHED_MAX),
     )
     return [(row[0] - 1, row[1]) for row in await cursor.fetchall()]

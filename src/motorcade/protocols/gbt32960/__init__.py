@@ -6,7 +6,7 @@ answers. ``docs/protocols/gbt32960.md`` says what was decided where the standard
 The way of a frame: ``framing`` cuts streams, ``session`` holds the conversation (``events`` are its
 questions), ``decode`` turns data units into columns (``walk`` finds the items, ``columns`` reads
 them by the tables of ``tables_2016`` and ``tables_2025`` as ``plan`` compiles them), ``answers``
-builds the replies.
+builds the replies. ``downlink`` is the way back: commands for a terminal, and what it says to them.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from motorcade.protocols.gbt32960.answers import answer, answer_one, flags_for
 from motorcade.protocols.gbt32960.bulk import encode_reports, vin_bytes
 from motorcade.protocols.gbt32960.decode import decode
 from motorcade.protocols.gbt32960.describe import describe, frame_length, settings_of
+from motorcade.protocols.gbt32960.downlink import COMMANDS, encode_command
 from motorcade.protocols.gbt32960.encode import encode, seal
 from motorcade.protocols.gbt32960.framing import cut
 from motorcade.protocols.gbt32960.rows import commands, is_login, is_record, vins
@@ -28,6 +29,7 @@ __all__ = [
     "NAME",
     "DEFAULT_PORT",
     "SIGNALS",
+    "COMMANDS",
     "CustomField",
     "CustomTable",
     "Session",
@@ -39,6 +41,7 @@ __all__ = [
     "decode",
     "describe",
     "encode",
+    "encode_command",
     "encode_reports",
     "flags_for",
     "frame_length",

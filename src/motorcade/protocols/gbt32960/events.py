@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from motorcade.protocols.commands import Answer
 from motorcade.protocols.gbt32960 import cipher
 from motorcade.protocols.gbt32960.answers import answer_one
+from motorcade.protocols.gbt32960.downlink import answer_of
 from motorcade.protocols.gbt32960.settings import TenantSettings
 from motorcade.protocols.gbt32960.words import (
     ACTIVATION_ANSWER,
@@ -179,6 +181,13 @@ class Answered(Event):
     command: int
     flag: int
     facts: dict[str, Any]
+    time: bytes = b""
+    """The first six bytes of the data unit, decrypted."""
+
+    @property
+    def answer(self) -> Answer | None:
+        """What it says to a command of ours, if it is one's answer."""
+        return answer_of(self.frame, self.facts, self.time)
 
     def reply(self, flag: int, now: int) -> bytes:
         return b""

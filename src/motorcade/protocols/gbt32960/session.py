@@ -47,14 +47,16 @@ _FROM_PLATFORM: Final = (QUERY, SET, CONTROL)
 
 class Session:
     """The state of one connection. ``role`` '' | 'terminal' | 'platform', ``identity`` the VIN or
-    the platform's unique code, ``sequence`` of the login."""
+    the platform's unique code, ``sequence`` of the login, ``edition`` of its last frame (0: none
+    yet)."""
 
-    __slots__ = ("_frames", "_replies", "_tail", "identity", "role", "sequence")
+    __slots__ = ("_frames", "_replies", "_tail", "edition", "identity", "role", "sequence")
 
     def __init__(self) -> None:
         self.role = ""
         self.identity = ""
         self.sequence = -1
+        self.edition = 0
         self._tail = b""
         self._frames: list[bytes] | None = None
         self._replies: bytes = b""
@@ -84,10 +86,16 @@ class Session:
         """What a frame asks for; None for a report the peer may send. ``settings`` of the VIN's
         tenant open encrypted frames."""
         command, flag = frame[2], frame[3]
+        self.edition = edition_of(frame)
         base: dict[str, Any] = {"frame": frame, "session": self, "settings": settings}
         if flag != COMMAND or command == ACTIVATION_ANSWER:
+            plain = _opened(frame, settings)
             return events.Answered(
-                **base, command=command, flag=flag, facts=_facts_of_answer(frame)
+                **base,
+                command=command,
+                flag=flag,
+                facts=_facts_of_answer(plain),
+                time=b"" if plain is None else plain[HEADER:-1][:6],
             )
         if command in RECORDS:
             return None if self.role else self._refuse(base, "login", "Data before login.", 0)
@@ -174,8 +182,9 @@ def _opened(frame: bytes, settings: TenantSettings | None) -> bytes | None:
     return cipher.opened(frame, settings)
 
 
-def _facts_of_answer(frame: bytes) -> dict[str, Any]:
-    if frame[21] != PLAIN:
+def _facts_of_answer(frame: bytes | None) -> dict[str, Any]:
+    """Facts of a plain frame; none of one that cannot be decrypted."""
+    if frame is None:
         return {}
     try:
         return read_message(frame[2], frame[HEADER:-1], edition_of(frame), frame[3] != COMMAND)
