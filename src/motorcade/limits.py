@@ -499,5 +499,5 @@ BRIDGE_PENDING_BYTES_MAX: Final = 8 << 20
 4 KB each. At the bound: its socket is not read, so the broker keeps them."""
 
 BRIDGE_BATCH_MAX: Final = 2_000
-"""Messages stored together: 20 ms of decoding, so that other doors do not wait longer. At the bound:
-the rest is the next batch."""
+"""Messages stored together: 20 ms of decoding, so that other doors do not wait longer. At the
+bound: the rest is the next batch."""

@@ -21,11 +21,13 @@ from motorcade.gateway.bridge.filters import templates_of
 from motorcade.gateway.bridge.intake import Intake
 from motorcade.gateway.shared import Shared
 from motorcade.limits import BRIDGE_BATCH_MAX
+from motorcade.protocols.mqtt.packets import Publish
 from motorcade.protocols.mqtt.words import V3, V5
 
 __all__ = ["Bridge"]
 
 _BACKOFF_S: Final = 0.5
+_QUIET_S: Final = 0.5
 _log = structlog.get_logger(__name__)
 
 
@@ -108,9 +110,23 @@ class Bridge:
                 await asyncio.wait({next_ones, stopping}, return_when=asyncio.FIRST_COMPLETED)
                 if not next_ones.done():
                     next_ones.cancel()
-                    return
-                publishes = next_ones.result()
-                await self.intake.take(publishes)
-                await client.acknowledge(publishes)
+                    break
+                await self._take(client, next_ones.result())
+            if self.config.leave_on_stop:
+                await self._leave(client)
         finally:
             stopping.cancel()
+
+    async def _leave(self, client: Client) -> None:
+        """End the subscription, and take in what the broker has for this bridge until it is
+        quiet."""
+        client.leave()
+        with contextlib.suppress(TimeoutError):
+            while True:
+                async with asyncio.timeout(_QUIET_S):
+                    publishes = await client.publishes(BRIDGE_BATCH_MAX)
+                await self._take(client, publishes)
+
+    async def _take(self, client: Client, publishes: list[Publish]) -> None:
+        await self.intake.take(publishes)
+        await client.acknowledge(publishes)

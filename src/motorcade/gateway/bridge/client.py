@@ -28,6 +28,7 @@ from motorcade.protocols.mqtt.packets import (
     Publish,
     Suback,
     Subscribe,
+    Unsubscribe,
     write_packet,
 )
 from motorcade.protocols.mqtt.words import PINGREQ, PUBACK, V5
@@ -114,6 +115,10 @@ class Client:
             self._writer.write(b"".join(write_packet(ack, self.version) for ack in acks))
             with contextlib.suppress(OSError):
                 await self._writer.drain()
+
+    def leave(self) -> None:
+        """Ask for no more; what the broker has for us already still comes."""
+        self._write(Unsubscribe(_SUBSCRIPTION, tuple(self._filters)))
 
     async def close(self) -> None:
         """Say goodbye (the session stays with the broker) and close."""

@@ -38,6 +38,10 @@ class BridgeConfig(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fie
     receive_maximum: int = 2_000
     """Messages the broker may send ahead of their acknowledgement: 4 MB at 2 KB each. A broker may
     have a lower bound of its own (Mosquitto: ``max_inflight_messages``, 20)."""
+    leave_on_stop: bool = False
+    """Whether a stop ends the subscription and takes in what the broker still has for it. Without
+    it the broker keeps this bridge's share until it is back, so that nothing is lost if it is the
+    only one; with it, the other bridges of the group take over."""
     keep_alive_s: int = 30
     """A broker not heard for one and a half of this is left and connected to anew."""
     connect_timeout_s: float = 10.0

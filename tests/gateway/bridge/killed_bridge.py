@@ -1,0 +1,36 @@
+"""A gateway process with nothing but a bridge, to be killed: its settings come on standard
+input."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+
+from gateway.world import OFF, Table
+from motorcade.gateway.bridge.bridge import Bridge
+from motorcade.gateway.bridge.config import BridgeConfig
+from motorcade.gateway.config import Config
+from motorcade.gateway.gateway import Gateway
+from motorcade.log.config import Config as LogConfig
+from motorcade.log.log import Log
+
+
+async def main() -> None:
+    told = json.loads(sys.stdin.readline())
+    log = await Log.connect(LogConfig(**told["log"]))
+    table = Table()
+    for vehicle in told["vehicles"]:
+        vin = table.add(vehicle=vehicle)
+        table.name("vin", vin, vin)
+    gateway = Gateway(Config(gbt32960=OFF, jt808=OFF, mqtt=OFF), log, table, name="killed")
+    await gateway.start()
+    bridge = Bridge("test", BridgeConfig(**told["bridge"]), gateway._shared)
+    bridge.start()
+    while True:
+        await asyncio.sleep(0.02)
+        print(bridge.intake.stored, flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
