@@ -127,8 +127,8 @@ async def matched(
     than once the one that awaits an answer is meant, then the newest."""
     cursor = await connection.execute(
         "SELECT a.place, c.id FROM unnest(%s::bigint[], %s::text[]) WITH ORDINALITY"
-        " AS a (vehicle, key, place) CROSS JOIN LATERAL (SELECT l.id FROM (SELECT id, keys, made_us,"
-        f" (wait_us > 0)::integer + (state IN {_OPEN})::integer AS hope FROM commands"
+        " AS a (vehicle, key, place) CROSS JOIN LATERAL (SELECT l.id FROM (SELECT id, keys,"
+        f" made_us, (wait_us > 0)::integer + (state IN {_OPEN})::integer AS hope FROM commands"
         " WHERE vehicle = a.vehicle ORDER BY made_us DESC, id DESC LIMIT %s) l"
         " WHERE a.key = ANY(l.keys) ORDER BY l.hope DESC, l.made_us DESC LIMIT 1) c".encode(),
         ([a[0] for a in answers], [a[1] for a in answers], _MATCHED_MAX),
