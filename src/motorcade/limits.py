@@ -139,7 +139,7 @@ API_INGESTS_PER_TENANT_MAX: Final = 3
 """Of those, one tenant's, so that its slow uploads do not keep the others out."""
 
 API_INGEST_SOCKETS_MAX: Final = 200
-"""Open ingest sockets of one process. At the bound: the handshake is refused with 429."""
+"""Open ingest sockets of one process. At the bound: the handshake is refused."""
 
 API_INGEST_SOCKETS_PER_TENANT_MAX: Final = 20
 """Of those, one tenant's."""
@@ -462,9 +462,10 @@ MQTT_COMMANDS_IN_FLIGHT_MAX: Final = 64
 """Commands one session has sent and not heard of, or the client's receive maximum if that is less.
 At the bound: CapacityError, the commands app tries again."""
 
-MQTT_KEEP_ALIVE_S_MAX: Final = 1_200
-"""Longest keep-alive asked of MQTT 5 vehicles: networks forget an idle link after 5 to 20 minutes.
-At the bound: the CONNACK says this one."""
+MQTT_KEEP_ALIVE_S_MAX: Final = 200
+"""Longest keep-alive asked of MQTT 5 vehicles: one and a half of it is a listener's idle timeout,
+300 s, and mobile networks forget an idle link not much later. At the bound: the CONNACK says this
+one."""
 
 MQTT_SESSION_EXPIRY_S_MAX: Final = 86_400
 """How long a lost session's subscription may be kept. At the bound: the CONNACK says this."""

@@ -86,9 +86,14 @@ REASONS: Final[Mapping[str, int]] = {
     "busy": 0x89,
     "duplicate": 0x87,
     "auth_method": 0x8C,
-    "idle": 0x8D,
+    "stopped": 0x8B,
+    "unstored": 0x89,
+    "idle_timeout": 0x8D,
+    "frame_timeout": 0x8D,
+    "login_timeout": 0x87,
     "replaced": 0x8E,
-    "shutdown": 0x8B,
+    "unread_answers": 0x97,
+    "partial_bytes": 0x97,
     "filter": 0x8F,
     "topic": 0x90,
     "packet_id": 0x92,
@@ -100,6 +105,11 @@ REASONS: Final[Mapping[str, int]] = {
     "time": 0x99,
     "structure": 0x99,
     "checksum": 0x99,
+    "cipher": 0x99,
+    "garbage": 0x99,
+    "header": 0x99,
+    "incomplete": 0x99,
+    "length": 0x99,
     "retain": 0x9A,
     "shared": 0x9E,
     "subscription_id": 0xA1,
@@ -124,10 +134,14 @@ FATAL: Final = frozenset(
         "will",
         "will_size",
         "forbidden_topic",
+        "unknown_vin",
+        "credentials",
+        "duplicate",
+        "unavailable",
     }
 )
-"""Codes that end the connection. ``forbidden_topic`` is MQTT 3.1.1's: it has no other way to say no
-to a publish."""
+"""Codes that end the connection: breaches, and refused logins (MQTT-3.2.2-5). ``forbidden_topic``
+is MQTT 3.1.1's, which has no other way to say no to a publish."""
 
 _CONNECT_V3: Final[Mapping[int, int]] = {
     0x84: 1,
