@@ -18,6 +18,7 @@ BODIES: dict[str, Any] = {
     "create_tenant": {"name": "gamma"},
     "change_tenant": {"vin_check_digit": False},
     "create_key": {"role": "reader"},
+    "ingest": [{"vin": "LZZTEST0000000098", "ts": 1_767_268_800, "Vehicle.Speed": 1}],
     "command_vehicle": {"kind": "lock"},
     "command_many": {"kind": "lock", "label": "nobody"},
     "change_bulk_job": {"state": "paused"},

@@ -24,6 +24,7 @@ TAGS: Final[Mapping[str, str]] = {
     "State": "What is true now.",
     "History": "What was true when.",
     "Stream": "What is happening, as it happens.",
+    "Ingest": "What other back ends know of their cars.",
     "Commands": "What cars are asked to do, and what they are to be.",
     "Vehicles": "Whose cars these are.",
     "Forwarding": "What goes to other platforms.",
