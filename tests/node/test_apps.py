@@ -24,6 +24,7 @@ from motorcade.fleet.engine import EmbeddedPostgres
 from motorcade.fleet.registry import Fleet
 from motorcade.log.events import LinkUp
 from motorcade.log.log import Log
+from motorcade.node import apps as apps_module
 from motorcade.node.apps import TwinAnswers, WorkerApps
 from motorcade.signals.batch import SignalBatch
 from motorcade.signals.catalogue import load_catalogue
@@ -52,9 +53,10 @@ def postgres(tmp_path: Path) -> Iterator[EmbeddedPostgres]:
     engine.stop()
 
 
-async def test_apps_start_when_postgresql_is_there(
-    tmp_path: Path, postgres: EmbeddedPostgres
+async def test_apps_start_when_postgresql_is_there_and_begin_anew_after_a_fault(
+    tmp_path: Path, postgres: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(apps_module, "_FAULT_PAUSE_S", 0.05)
     tries = 0
     config = Config(url=postgres.app_url, owner_url=postgres.url)
     await Fleet.migrate(config)
@@ -67,6 +69,8 @@ async def test_apps_start_when_postgresql_is_there(
             tries += 1
             if tries == 1:
                 raise DependencyError("not yet")
+            if tries == 2:
+                raise ZeroDivisionError
             fleet = await Fleet.connect(config, SystemClock())
             try:
                 yield fleet
@@ -83,7 +87,7 @@ async def test_apps_start_when_postgresql_is_there(
                 log, SessionStore(fleet.store), clock, SessionsConfig()
             ),
         )
-        assert apps.render() == ""
+        assert "motorcade_apps_faults_total 0" in apps.render()
         running = asyncio.create_task(apps.run())
         await log.post(0, [LINK])
 
@@ -100,10 +104,11 @@ async def test_apps_start_when_postgresql_is_there(
 
         await until(shown)
         assert "motorcade_sessions_online 1.0" in apps.render()
+        assert "motorcade_apps_faults_total 1" in apps.render()
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         await log.close()
-    assert tries == 2
+    assert tries == 3
 
 
 async def test_the_twin_answers_what_commands_ask(tmp_path: Path) -> None:

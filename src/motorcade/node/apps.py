@@ -16,10 +16,10 @@ import structlog
 from motorcade.apps.commands.bulk import Chosen
 from motorcade.apps.sessions.service import SessionsService
 from motorcade.clock import Clock
-from motorcade.errors import DependencyError
+from motorcade.errors import Conflict, DependencyError
 from motorcade.fleet.registry import Fleet
 from motorcade.log.log import Log
-from motorcade.node.events import EventHandler, EventReader
+from motorcade.node.events import EventHandler, EventReader, together
 from motorcade.twin.reader import TwinReader
 
 __all__ = ["EventApp", "TwinAnswers", "WorkerApps"]
@@ -27,6 +27,7 @@ __all__ = ["EventApp", "TwinAnswers", "WorkerApps"]
 _log = structlog.get_logger(__name__)
 
 _RETRY_S: Final = 1.0
+_FAULT_PAUSE_S: Final = 5.0
 
 
 class EventApp(EventHandler, Protocol):
@@ -88,20 +89,36 @@ class WorkerApps:
         self._sessions = sessions
         self._commands = commands
         self._figures: list[Callable[[], str]] = []
+        self._faults = 0
 
     async def run(self) -> None:
-        """Run the apps for ever; cancel it to stop."""
+        """Run the apps for ever; cancel it to stop. Raises ``Conflict`` where another process has
+        taken their partitions over.
+
+        A fault of an app is not the twin's and the history's: the apps begin anew from what they
+        have stored."""
         while True:
             try:
                 async with self._connect() as fleet:
                     await self._run_over(fleet)
+            except Conflict:
+                raise
             except DependencyError as error:
                 _log.warning("apps wait for PostgreSQL", error=error.detail)
                 await asyncio.sleep(_RETRY_S)
+            except Exception:
+                self._faults += 1
+                _log.exception("apps ended by a fault; they begin anew")
+                await asyncio.sleep(_FAULT_PAUSE_S)
 
     def render(self) -> str:
         """The apps' figures, in the text format Prometheus reads."""
-        return "".join(figures() for figures in self._figures)
+        faults = (
+            "# HELP motorcade_apps_faults_total Times a fault made the apps begin anew.\n"
+            "# TYPE motorcade_apps_faults_total counter\n"
+            f"motorcade_apps_faults_total {self._faults}\n"
+        )
+        return "".join([faults, *(figures() for figures in self._figures)])
 
     async def _run_over(self, fleet: Fleet) -> None:
         """Sessions first: commands are sent over the links they know."""
@@ -119,22 +136,9 @@ class WorkerApps:
                 figures.append(commands.render)
             reader = EventReader(self._log, self._partitions, handlers, self._clock.now_us)
             self._figures = [reader.render, *figures]
-            await _all([reader.run, *running])
+            await together([reader.run(), *(run() for run in running)])
         finally:
             await sessions.close()
-
-
-async def _all(works: Sequence[Callable[[], Awaitable[None]]]) -> None:
-    """Run until one ends; raise what ended it."""
-    tasks = [asyncio.ensure_future(work()) for work in works]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _started(start: Callable[[], Awaitable[None]]) -> None:

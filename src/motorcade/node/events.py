@@ -8,7 +8,7 @@ each is handed what it has not taken yet.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -20,7 +20,7 @@ from prometheus_client.registry import Collector
 from motorcade.errors import CapacityError, CorruptionError, DependencyError, MotorcadeError
 from motorcade.log.log import EventRecord, Log
 
-__all__ = ["EventHandler", "EventReader"]
+__all__ = ["EventHandler", "EventReader", "together"]
 
 _log = structlog.get_logger(__name__)
 
@@ -76,15 +76,17 @@ class EventReader(Collector):
     _complained_s: dict[str, float] = field(default_factory=dict)
 
     async def run(self) -> None:
-        """Read for ever; cancel it to stop. Raises only what is a bug."""
+        """Read for ever; cancel it to stop. Raises ``Conflict`` where another process has taken an
+        app's partition over."""
         self.counts = {partition: _Counts() for partition in self.partitions}
         self.failures = {handler.name: 0 for handler in self.handlers}
-        async with asyncio.TaskGroup() as tasks:
-            for partition in self.partitions:
-                tasks.create_task(self._follow(partition))
-            for handler in self.handlers:
-                tasks.create_task(self._tick(handler))
-            tasks.create_task(self._trim())
+        await together(
+            [
+                *(self._follow(partition) for partition in self.partitions),
+                *(self._tick(handler) for handler in self.handlers),
+                self._trim(),
+            ]
+        )
 
     def render(self) -> str:
         """The figures now, in the text format Prometheus reads."""
@@ -125,6 +127,7 @@ class EventReader(Collector):
         except CorruptionError as error:
             counts.stopped = True
             _log.error("events stopped", partition=partition, error=error.detail)
+            await asyncio.Event().wait()
 
     async def _hand(
         self, handler: EventHandler, partition: int, records: Sequence[EventRecord]
@@ -185,6 +188,19 @@ class EventReader(Collector):
         if now_s - self._complained_s.get(handler.name, -_COMPLAINT_EVERY_S) >= _COMPLAINT_EVERY_S:
             self._complained_s[handler.name] = now_s
             _log.warning("events wait", app=handler.name, error=error.detail)
+
+
+async def together(works: Sequence[Awaitable[None]]) -> None:
+    """Run until one ends, then end the others; raise what ended it."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 _FAMILIES: Final = (

@@ -220,6 +220,17 @@ def test_what_a_device_calls_itself_cannot_break_the_table(story: Story) -> None
     assert (found.identity, found.address, found.bearer) == ("ab", "", "unknown")
 
 
+@pytest.mark.parametrize("change", [{"vehicle": 0}, {"vehicle": 1 << 63}, {"tenant": 1 << 32}])
+def test_who_cannot_be_holds_up_nobody(story: Story, change: dict[str, int]) -> None:
+    event = up(7, 1)
+    fields = {name: getattr(event, name) for name in event.__struct_fields__}
+    odd = type(event)(**{**fields, **change})
+    assert rules.vehicles_named([odd]) <= {7}
+    rows = story.at(0, odd, up(9, 2))
+    assert said(rows) == [(9, "UP", True, 1)]
+    assert story.change.stale == 1
+
+
 def test_names_of_gateways_are_bounded(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rules, "SESSIONS_GATEWAYS_MAX", 3)
     story.at(0, gateway_up("a.1"), up(1, 1, gateway="a.1"))

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 import msgspec
 import pytest
 
-from apps.sessions.events import EAST, WEST, down, gateway_up, link, up
+from apps.sessions.events import EAST, START_US, WEST, down, gateway_up, link, up
 from apps.sessions.world import ROOT, World
 from engines_nats import Nats, until
 from motorcade.apps.sessions.config import Config
@@ -18,9 +18,10 @@ from motorcade.apps.sessions.gateways import ALIVE_SUBJECT, LOST_SUBJECT
 from motorcade.apps.sessions.service import SessionsService
 from motorcade.apps.sessions.sessions import Link
 from motorcade.apps.sessions.store import SessionStore
+from motorcade.errors import Conflict
 from motorcade.fleet.engine import EmbeddedPostgres
 from motorcade.fleet.store import Store
-from motorcade.log.log import Log
+from motorcade.log.log import EventRecord, Log
 
 pytestmark = pytest.mark.engines
 
@@ -181,6 +182,22 @@ async def test_it_goes_on_when_its_engines_come_back(
         await nats.start()
         await world.post(down(1, 1), down(2, 1), down(3, 1))
         told = await world.until_told("OFFLINE", 3)
+    assert max(told.identities.values()) == 1
+
+
+async def test_who_takes_a_partition_over_has_it_alone(world: World) -> None:
+    async with world.serving() as first:
+        await world.post(up(7, 1))
+        await world.until_told("UP", 1)
+        async with world.serving() as second:
+            await world.post(up(9, 1))
+            await world.until_told("UP", 2)
+            record = EventRecord(99, START_US, (down(7, 1),))
+            with pytest.raises(Conflict):
+                await first.apply(1, [record])
+            assert [one.link for one in second.links(7)] == [link(1)]
+        told = await world.told()
+    assert told.events("DOWN") == []
     assert max(told.identities.values()) == 1
 
 

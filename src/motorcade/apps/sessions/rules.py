@@ -47,6 +47,11 @@ _REVOCABLE = frozenset({_REPLACED, _LOST})
 """Ends that the gateway of the link has not told, and may contradict."""
 
 
+_VEHICLE_MAX = (1 << 62) - 1
+_TENANT_MAX = (1 << 32) - 1
+"""What the columns hold; anything else is nobody, and must not hold up the others."""
+
+
 class Place(NamedTuple):
     """Where in the log an event stands, and when the log took it."""
 
@@ -56,7 +61,8 @@ class Place(NamedTuple):
 
 def vehicles_named(events: Iterable[Event]) -> set[int]:
     """The vehicles whose sessions must be in the table before these events are applied."""
-    return {event.vehicle for event in events if isinstance(event, LinkUp)}
+    named = {event.vehicle for event in events if isinstance(event, LinkUp)}
+    return {vehicle for vehicle in named if 0 < vehicle <= _VEHICLE_MAX}
 
 
 class Table:
@@ -128,7 +134,8 @@ class Table:
     # ── events ───────────────────────────────────────────────────────────────────────────────────
 
     def _up(self, event: LinkUp, place: Place, change: Change) -> None:
-        if not self._admitted(event.incarnation, place, change):
+        possible = 0 < event.vehicle <= _VEHICLE_MAX and 0 < event.tenant <= _TENANT_MAX
+        if not possible or not self._admitted(event.incarnation, place, change):
             change.stale += 1
             return
         session = self.sessions.get(event.vehicle)

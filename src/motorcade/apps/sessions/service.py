@@ -30,6 +30,7 @@ from motorcade.errors import CorruptionError, MotorcadeError
 from motorcade.limits import SESSIONS_CHANGES_MAX
 from motorcade.log.events import GatewayLost
 from motorcade.log.log import EventRecord, Log
+from motorcade.signals.batch import SignalBatch
 
 __all__ = ["LinkCallback", "SessionsService"]
 
@@ -50,6 +51,7 @@ class _Part:
     """One partition."""
 
     partition: int
+    owner: int
     table: Table
     applied: int = 0
     """Events through this sequence are in ``table``."""
@@ -155,7 +157,7 @@ class SessionsService:
     async def _read(self, partition: int) -> _Part:
         config = self._config
         table = Table(round(config.offline_grace_s * _S), round(config.handover_s * _S))
-        stored = await self._store.stored(partition)
+        stored = await self._store.take_over(partition)
         async for page in self._store.live(partition):
             for session in page:
                 table.add(session)
@@ -163,6 +165,7 @@ class SessionsService:
         table.gateways, table.lost = dict(stored.gateways), set(stored.lost)
         return _Part(
             partition,
+            stored.owner,
             table,
             applied=stored.position,
             position=stored.position,
@@ -200,6 +203,7 @@ class SessionsService:
         gateways = (dict(table.gateways), set(table.lost))
         await self._store.commit(
             part.partition,
+            part.owner,
             part.applied,
             sessions=[table.sessions[vehicle] for vehicle in sorted(change.touched)],
             owed=owed,
@@ -222,7 +226,7 @@ class SessionsService:
         digest = blake2b(part.owed.rows, digest_size=8).hexdigest()
         name = f"links-{part.partition}-{part.owed.number}-{digest}"
         try:
-            batch = batch_of(read_rows(part.owed.rows), part.owed.ingest_us)
+            batch = await _batch(part.owed)
         except CorruptionError as error:
             _log.error("rows of links lost", partition=part.partition, error=error.detail)
         else:
@@ -275,6 +279,14 @@ class SessionsService:
                     callback(vehicle, link)
                 except MotorcadeError as error:
                     _log.error("link not heard of", vehicle=vehicle, error=error.detail)
+
+
+async def _batch(owed: Owed) -> SignalBatch:
+    """The rows owed as a batch; the rows of a whole gateway are made beside the event loop."""
+    rows = read_rows(owed.rows)
+    if len(rows) < SESSIONS_CHANGES_MAX:
+        return batch_of(rows, owed.ingest_us)
+    return await asyncio.to_thread(batch_of, rows, owed.ingest_us)
 
 
 def _groups(records: Sequence[EventRecord], after: int) -> Iterator[list[EventRecord]]:

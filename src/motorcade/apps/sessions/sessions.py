@@ -111,7 +111,8 @@ class Change(msgspec.Struct):
     late: int = 0
     """Goodbyes of links that had ended before."""
     stale: int = 0
-    """Links named again after a newer one had taken their place, or by a process long replaced."""
+    """Links named again after a newer one had taken their place, or by a process long replaced, or
+    of a vehicle that cannot be."""
 
 
 def started_us(incarnation: str) -> tuple[str, int]:

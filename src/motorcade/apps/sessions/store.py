@@ -6,14 +6,16 @@ after a restart, sessions not in memory, one vehicle's links for its tenant.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from motorcade.apps.sessions.sessions import Ended, Link, Session
-from motorcade.errors import CorruptionError
+from motorcade.errors import Conflict, CorruptionError
 from motorcade.fleet.store import Connection, Store, one
+from motorcade.limits import SESSIONS_CHANGES_MAX
 
 __all__ = ["Owed", "SessionStore", "Stored"]
 
@@ -54,9 +56,11 @@ class Owed(msgspec.Struct, frozen=True):
 class Stored(msgspec.Struct):
     """Where a partition stands."""
 
-    position: int = 0
+    owner: int
+    """Who has the partition; only this one may commit."""
+    position: int
     """Events through this sequence are in the table."""
-    number: int = 0
+    number: int
     """Of what was owed last."""
     owed: Owed | None = None
     gateways: dict[str, str] = {}
@@ -69,29 +73,32 @@ class SessionStore:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def stored(self, partition: int) -> Stored:
-        """Where a partition stands; the beginning where nothing was ever stored."""
+    async def take_over(self, partition: int) -> Stored:
+        """Where a partition stands, the beginning where nothing was ever stored; whoever had it
+        before cannot commit any more."""
         async with self._store.platform(pipeline=False) as connection:
             row = await one(
                 connection,
-                "SELECT position, number, owed, owed_us FROM session_positions"
-                " WHERE partition = %s",
+                "INSERT INTO session_positions (partition, position, number) VALUES (%s, 0, 0)"
+                " ON CONFLICT (partition) DO UPDATE SET owner = session_positions.owner + 1"
+                " RETURNING owner, position, number, owed, owed_us",
                 (partition,),
             )
+            assert row is not None, "an insertion that returns nothing"
             cursor = await connection.execute(
                 "SELECT name, incarnation, lost FROM session_gateways WHERE partition = %s",
                 (partition,),
             )
             gateways = await cursor.fetchall()
-        found = Stored(
+        owner, position, number, owed, owed_us = row
+        return Stored(
+            owner=owner,
+            position=position,
+            number=number,
+            owed=None if owed is None else Owed(number, bytes(owed), owed_us),
             gateways={name: incarnation for name, incarnation, _ in gateways},
             lost={incarnation for _, incarnation, lost in gateways if lost},
         )
-        if row is not None:
-            found.position, found.number = row[0], row[1]
-            if row[2] is not None:
-                found.owed = Owed(row[1], bytes(row[2]), row[3])
-        return found
 
     async def live(self, partition: int) -> AsyncIterator[list[Session]]:
         """A partition's sessions to which something may happen, in pages."""
@@ -120,6 +127,7 @@ class SessionStore:
     async def commit(
         self,
         partition: int,
+        owner: int,
         position: int,
         *,
         sessions: Sequence[Session] = (),
@@ -129,25 +137,27 @@ class SessionStore:
         lost: Iterable[str] = (),
     ) -> None:
         """All or nothing: sessions, what is owed to the log, gateways (None: as before), and the
-        position they stand for."""
+        position they stand for. Raises ``Conflict`` where another process has taken over."""
+        document = await _document(sessions) if sessions else ""
         async with self._store.platform() as connection:
-            if sessions:
-                await connection.execute(_UPSERT.encode(), (partition, _document(sessions)))
-            if gateways is not None:
-                await _put_gateways(connection, partition, gateways, set(lost))
-            await connection.execute(
-                "INSERT INTO session_positions (partition, position, number, owed, owed_us)"
-                " VALUES (%s, %s, %s, %s, %s) ON CONFLICT (partition) DO UPDATE SET"
-                " position = EXCLUDED.position, number = EXCLUDED.number, owed = EXCLUDED.owed,"
-                " owed_us = EXCLUDED.owed_us",
+            moved = await connection.execute(
+                "UPDATE session_positions SET position = %s, number = %s, owed = %s, owed_us = %s"
+                " WHERE partition = %s AND owner = %s RETURNING owner",
                 (
-                    partition,
                     position,
                     number if owed is None else owed.number,
                     None if owed is None else owed.rows,
                     0 if owed is None else owed.ingest_us,
+                    partition,
+                    owner,
                 ),
             )
+            if sessions:
+                await connection.execute(_UPSERT.encode(), (partition, document))
+            if gateways is not None:
+                await _put_gateways(connection, partition, gateways, set(lost))
+            if await moved.fetchone() is None:
+                raise Conflict(f"another process has taken the sessions of partition {partition}")
 
     async def of_vehicle(self, tenant: int, vehicle: int) -> Session | None:
         """A tenant's vehicle's session; None where it never had one."""
@@ -176,9 +186,13 @@ async def _put_gateways(
     )
 
 
-def _document(sessions: Sequence[Session]) -> str:
+async def _document(sessions: Sequence[Session]) -> str:
     """One JSON text: fifteen thousand sessions as arrays cost psycopg a second of quoting."""
-    return msgspec.json.encode(sessions).decode()
+
+    def encode() -> str:
+        return msgspec.json.encode(sessions).decode()
+
+    return encode() if len(sessions) < SESSIONS_CHANGES_MAX else await asyncio.to_thread(encode)
 
 
 def _session(row: Sequence[Any]) -> Session:

@@ -20,13 +20,15 @@ CREATE INDEX sessions_live ON sessions (partition, vehicle) WHERE live;
 CREATE INDEX sessions_tenant ON sessions (tenant);
 
 -- How far each partition's events are in the table above, and the rows that followed from the last of
--- them until they are known to be in the telemetry log. No row names a tenant.
+-- them until they are known to be in the telemetry log. No row names a tenant. Whoever takes a
+-- partition over raises its owner; a process that finds another owner than itself stops.
 CREATE TABLE session_positions (
     partition integer PRIMARY KEY,
     position  bigint NOT NULL,
     number    bigint NOT NULL,            -- of what is owed; the log takes one of each number
     owed      bytea,
-    owed_us   bigint NOT NULL DEFAULT 0
+    owed_us   bigint NOT NULL DEFAULT 0,
+    owner     bigint NOT NULL DEFAULT 1
 );
 
 -- The newest process of every gateway's name, and whether it was given up for lost.

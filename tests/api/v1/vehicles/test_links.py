@@ -39,8 +39,9 @@ class Sessions:
             mine = [one for one in events if _vehicle(one) % PARTITIONS == partition]
             change = Change()
             table.apply(self.sequence, time_us, mine, change)
+            owner = (await self.store.take_over(partition)).owner
             touched = [table.sessions[vehicle] for vehicle in change.touched]
-            await self.store.commit(partition, self.sequence, sessions=touched)
+            await self.store.commit(partition, owner, self.sequence, sessions=touched)
             if change.rows:
                 batch = batch_of(change.rows, time_us)
                 sequence = await world.log.append(partition, [batch])
