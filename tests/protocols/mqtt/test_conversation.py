@@ -37,6 +37,7 @@ from motorcade.protocols.mqtt.words import (
     V3,
     V5,
 )
+from motorcade.signals.catalogue import load_catalogue
 
 VIN = "LMCTEST0000000001"
 OTHER = "LMCTEST0000000002"
@@ -345,11 +346,15 @@ def test_a_heard_disconnect_names_its_vehicle() -> None:
 
 
 def test_logins_are_rows() -> None:
-    frames = mqtt.cut([mqtt.encode_connect(VIN)]).frames
-    assert mqtt.is_login(frames).tolist() == [True]
-    assert mqtt.vins(frames) == [VIN.encode()]
-    batch = mqtt.decode(frames, NOW).batches[0]
-    assert (batch.kind, len(batch)) == ("login", 1)
+    packets = [mqtt.encode_connect(VIN, version=version) for version in (V3, V5)]
+    frames = mqtt.cut(packets).frames
+    assert mqtt.is_login(frames).tolist() == [True, True]
+    assert mqtt.vins(frames) == [VIN.encode()] * 2
+    (batch,) = mqtt.decode(frames, NOW).batches
+    assert (batch.kind, len(batch)) == ("login", 2)
+    signal = load_catalogue()["Vehicle.Connectivity.Protocol"]
+    words = [signal.words[code] for code in batch.column(signal.path).to_pylist()]
+    assert words == ["MQTT_3_1_1", "MQTT_5"]
 
 
 @both

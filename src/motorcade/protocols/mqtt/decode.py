@@ -28,6 +28,9 @@ _GOLDEN: Final = np.uint64(0x9E3779B97F4A7C15)
 _FAULTS_TOLD_MAX: Final = 5
 """Faults of one message that its reject lists; the rest are counted."""
 
+_PROTOCOL: Final = "Vehicle.Connectivity.Protocol"
+_OLD: Final = "MQTT_3_1_1"
+
 _QUALITY: Final = {"type": Quality.INVALID, "word": Quality.INVALID, "range": Quality.ABNORMAL}
 
 Ints = NDArray[np.int64]
@@ -74,7 +77,8 @@ def decode(frames: Frames, ingest_time: int, settings: Mapping[int, Any] | None 
     for wanted, name in ((CONNECT, "login"), (DISCONNECT, "logout")):
         chosen = np.flatnonzero(kind == wanted)
         if len(chosen):
-            batches.append(_plain(frames, chosen, ingest_time, name))
+            signals = _versions(frames, chosen) if wanted == CONNECT else {}
+            batches.append(_plain(frames, chosen, ingest_time, name, signals))
             rows.append(chosen)
     return Decoded(batches, rows, rejects)
 
@@ -231,8 +235,20 @@ def _quality(columns: Columns, good: NDArray[np.bool_]) -> pa.Array | None:
     return quality_codes(rows, numbers, kinds, int(good.sum()))
 
 
-def _plain(frames: Frames, rows: Ints, ingest_time: int, kind: str) -> SignalBatch:
-    """Logins or logouts: that they were is all they say."""
+def _versions(frames: Frames, rows: Ints) -> dict[str, pa.Array]:
+    """The version each CONNECT speaks; its byte stands behind the name ``MQTT``."""
+    words = _catalogue()[_PROTOCOL].words
+    codes = [
+        words.index("MQTT_5") if b"MQTT\x05" in frames.bytes_of(row)[:13] else words.index(_OLD)
+        for row in rows.tolist()
+    ]
+    return {_PROTOCOL: pa.array(codes, pa.uint8())}
+
+
+def _plain(
+    frames: Frames, rows: Ints, ingest_time: int, kind: str, signals: dict[str, pa.Array]
+) -> SignalBatch:
+    """Logins or logouts."""
     meta = _meta(frames, rows, ingest_time)
     meta["event_time"] = meta["ingest_time"]
     # A CONNECT of a few bytes stands at the very beginning of its buffer; hashing wants room
@@ -240,7 +256,7 @@ def _plain(frames: Frames, rows: Ints, ingest_time: int, kind: str) -> SignalBat
     room = np.concatenate([np.zeros(8, np.uint8), frames.buffer])
     meta["record"] = hash64(room, frames.offset[rows] + 8, frames.length[rows])
     meta["reissued"] = pa.array(np.zeros(len(rows), bool))
-    return SignalBatch.build(kind, meta, {})
+    return SignalBatch.build(kind, meta, signals)
 
 
 def _meta(frames: Frames, rows: Ints, ingest_time: int) -> dict[str, Any]:
