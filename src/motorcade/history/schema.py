@@ -13,7 +13,7 @@ column                Delta type            from
 ``ingest_time``       timestamp             microseconds UTC
 ``record``            long                  uint64, the same 64 bits
 ``reissued``          boolean
-``kind``              string                ``report``, ``login``, ``logout``
+``kind``              string                ``report``, ``login``, ``logout``, ``link``, …
 ``quality``           array<string>         ``Vehicle.Speed:invalid``, ``Vehicle.Speed:abnormal``
 ``raw``               binary
 VSS path              by the catalogue      uint8→short, uint16→integer, uint32 and uint64→long

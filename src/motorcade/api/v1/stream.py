@@ -50,7 +50,8 @@ Vins = Annotated[
 
 
 class Event(msgspec.Struct, kw_only=True, frozen=True):
-    """What one record said; ``kind`` is ``report``, ``login`` or ``logout``."""
+    """What one record said; ``kind`` is ``report``, ``login``, ``logout``, ``link`` (the platform's
+    word on links and presence), ``event`` or ``media``."""
 
     vin: str
     event_time: str
