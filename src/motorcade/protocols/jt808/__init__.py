@@ -23,6 +23,14 @@ from motorcade.protocols.jt808.hear import hear
 from motorcade.protocols.jt808.rows import is_login, is_record, messages, vins
 from motorcade.protocols.jt808.session import Session
 from motorcade.protocols.jt808.sources import SIGNALS
+from motorcade.protocols.jt808.uplink import (
+    auth_body,
+    batch_body,
+    can_body,
+    driver_body,
+    media_body,
+    registration_body,
+)
 
 __all__ = [
     "COMMANDS",
@@ -35,9 +43,13 @@ __all__ = [
     "Session",
     "answer",
     "answer_one",
+    "auth_body",
+    "batch_body",
+    "can_body",
     "cut",
     "decode",
     "describe",
+    "driver_body",
     "encode",
     "encode_command",
     "encode_reports",
@@ -45,8 +57,10 @@ __all__ = [
     "hear",
     "is_login",
     "is_record",
+    "media_body",
     "messages",
     "phone_bytes",
+    "registration_body",
     "seal",
     "vins",
 ]
