@@ -52,7 +52,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[subprocess.
 
 
 def _shown_tenant(said: str) -> str:
-    found = re.search(r"Five things to try, as (\S+):", said)
+    found = re.search(r"Six things to try, as (\S+):", said)
     assert found is not None
     return found[1]
 
@@ -91,7 +91,7 @@ def _json(text: str) -> dict[str, object]:
     return dict(httpx.Response(200, text=text).json())
 
 
-class TestFiveThings:
+class TestSixThings:
     def test_state_of_a_car(self, demo: tuple[subprocess.Popen[str], str]) -> None:
         state = _json(_pasted(demo[1], 1))
         assert state["vin"] in demo[1]
@@ -117,6 +117,10 @@ class TestFiveThings:
         said = _pasted(demo[1], 5)
         assert "Vehicle.Speed" in said
         assert "reject" not in said
+
+    def test_a_command_is_acknowledged(self, demo: tuple[subprocess.Popen[str], str]) -> None:
+        (command,) = _json(_pasted(demo[1], 6))["commands"]  # type: ignore[misc]
+        assert (command["kind"], command["state"]) == ("horn_lights", "succeeded")  # type: ignore[index]
 
     def test_documentation(self, demo: tuple[subprocess.Popen[str], str]) -> None:
         found = re.search(r"documentation\s+(\S+)", demo[1])

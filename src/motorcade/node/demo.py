@@ -1,4 +1,4 @@
-"""``motorcade demo``: the platform with simulated cars on the road, and five things to try."""
+"""``motorcade demo``: the platform with simulated cars on the road, and six things to try."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rich.console import Console
 from motorcade.clock import SystemClock
 from motorcade.errors import DependencyError, MotorcadeError, NotFound
 from motorcade.node.config import Settings
-from motorcade.node.load import gateway_address, provision, show_progress
+from motorcade.node.load import equipped, gateway_addresses, provision, show_progress
 from motorcade.node.platform import Platform, serve_until_signalled
 from motorcade.node.registry_access import open_fleet
 from motorcade.node.run_files import check_unheld
@@ -24,6 +24,7 @@ from motorcade.node.tries import Shown, tries
 from motorcade.node.up import say
 from motorcade.simulator.automakers import Automaker, automakers
 from motorcade.simulator.load import Load, LoadPlan, LoadReport
+from motorcade.simulator.voices import MIX
 
 if TYPE_CHECKING:
     from motorcade.fleet.registry import Fleet
@@ -38,6 +39,11 @@ _PAST_S: Final = 3_600.0
 _PAST_STEP_S: Final = 30.0
 _PAST_WITHIN_S: Final = 3.0
 """The shown automaker's cars re-issue their last hour, a report each 30 s, within 3 s."""
+
+_HOPS: Final = 0.5
+"""MQTT cars a second that change from LTE to 5G or back."""
+
+_CALLED: Final = {"gbt32960": "GB/T 32960", "jt808": "JT/T 808", "mqtt": "MQTT"}
 
 _FIRST_WAIT_S: Final = 60.0
 _LOOK_EVERY_S: Final = 0.25
@@ -67,7 +73,14 @@ async def run_demo(
     stopping = asyncio.Event()
     waiting = asyncio.create_task(serve_until_signalled(stopping))
     plan = LoadPlan(
-        vehicles=vehicles, tenants=tenants, rate=rate, seconds=0, edition="mixed", seed=_SEED
+        vehicles=vehicles,
+        tenants=tenants,
+        rate=rate,
+        seconds=0,
+        protocol="mixed",
+        edition="mixed",
+        seed=_SEED,
+        hops=_HOPS,
     ).checked()
     platform = Platform(_with_ports(_with_data(settings)), say)
     began_us = SystemClock().now_us()
@@ -105,11 +118,16 @@ async def _shown(platform: Platform, plan: LoadPlan, seconds: float) -> _Outcome
 
 async def _driven(platform: Platform, plan: LoadPlan, seconds: float) -> _Outcome:
     """Tenants, keys and cars, until cancelled or ``seconds`` have passed."""
-    address = gateway_address(platform.settings)
-    load = Load(plan, address)
-    async with open_fleet(platform.settings) as fleet:
-        keys = await _prepared(fleet, load.fleet.makers)
-    remembered = await _remember(plan, load, address)
+    addresses = gateway_addresses(platform.settings, plan.protocol)
+    load = Load(plan, addresses)
+    async with open_fleet(platform.settings) as fleet, contextlib.AsyncExitStack() as stack:
+        keys, tenants = await _prepared(fleet, load.fleet.makers)
+        load.secrets = await stack.enter_async_context(equipped(fleet, load, tenants))
+        return await _on_the_road(platform, load, keys, seconds)
+
+
+async def _on_the_road(platform: Platform, load: Load, keys: _Keys, seconds: float) -> _Outcome:
+    remembered = await _remember(load)
     load.start()
     waiting = asyncio.create_task(asyncio.to_thread(load.wait))
     try:
@@ -129,14 +147,14 @@ async def _driven(platform: Platform, plan: LoadPlan, seconds: float) -> _Outcom
     return _Outcome(report.acknowledged + remembered, report.lost)
 
 
-async def _prepared(fleet: Fleet, makers: Sequence[Automaker]) -> _Keys:
-    """Tenants, and fresh keys in place of an earlier demo's."""
+async def _prepared(fleet: Fleet, makers: Sequence[Automaker]) -> tuple[_Keys, list[int]]:
+    """Fresh keys in place of an earlier demo's, and the numbers of the tenants."""
     tenants = await provision(fleet, makers)
     shown = tenants[0].number
     await _revoke(fleet, shown)
     platform = await fleet.create_platform_key(_KEY_NAME)
     tenant = await fleet.create_key(shown, "admin", _KEY_NAME)
-    return _Keys(platform.token, tenant.token)
+    return _Keys(platform.token, tenant.token), [tenant.number for tenant in tenants]
 
 
 async def _revoke(fleet: Fleet, tenant: int) -> None:
@@ -157,7 +175,7 @@ async def _revoked(platform: Platform) -> None:
             await _revoke(fleet, tenant.number)
 
 
-async def _remember(plan: LoadPlan, load: Load, address: tuple[str, int]) -> int:
+async def _remember(load: Load) -> int:
     """Have the first automaker's cars re-issue their last hour, so that there is one to ask for;
     returns how many reports were acknowledged."""
     cars = int((load.fleet.tenant == 0).sum())
@@ -168,10 +186,12 @@ async def _remember(plan: LoadPlan, load: Load, address: tuple[str, int]) -> int
         rate=frames / _PAST_WITHIN_S,
         seconds=_PAST_WITHIN_S,
         past_s=_PAST_S,
-        edition=plan.edition,
+        protocol=load.plan.protocol,
+        edition=load.plan.edition,
         seed=_SEED,
     )
-    before = Load(past, address, fleet=load.fleet.part(0, cars))
+    own = load.fleet.part(0, cars)
+    before = Load(past, load.addresses, secrets=load.secrets, fleet=own)
     before.start()
     waiting = asyncio.create_task(asyncio.to_thread(before.wait))
     try:
@@ -204,20 +224,24 @@ def _lines(platform: Platform, load: Load, keys: _Keys) -> list[str]:
     """What is printed once data flows."""
     web = str(platform.address("api").get("http", ""))
     plan, fleet = load.plan, load.fleet
-    shown = Shown.of(fleet, web, keys.tenant, SystemClock().now_us())
+    shown = Shown.of(fleet, web, keys.tenant, SystemClock().now_us(), plan.protocol)
+    doors = ", ".join(
+        f"{host}:{port} ({_CALLED[name]})" for name, (host, port) in load.addresses.items()
+    )
     processes = {str(state["name"]): state["pid"] for state in platform.states()}
     gateway = processes.get("gateway-0")
     others = ", ".join(f"{name} {pid}" for name, pid in processes.items() if name != "gateway-0")
     return [
         "",
-        f"{plan.vehicles:,} cars of {plan.tenants} automakers send {plan.rate:g} reports a second.",
+        f"{plan.vehicles:,} cars of {plan.tenants} automakers send {plan.rate:g} reports a second"
+        f" by {', '.join(f'{_CALLED[name]} ({share} %)' for name, share in MIX.items())}.",
         f"  documentation   {web}/docs",
-        f"  cars connect to {':'.join(map(str, gateway_address(platform.settings)))}",
+        f"  cars connect to {doors}",
         f"  data and logs   {platform.data}",
         f"  key of {fleet.makers[0].name}: {keys.tenant}",
         f"  key of the platform, for all tenants: {keys.platform}",
         "",
-        f"Five things to try, as {fleet.makers[0].name}:",
+        f"Six things to try, as {fleet.makers[0].name}:",
         *tries(shown),
         "",
         "Kill any process: no acknowledged record is lost, and it comes back.",
@@ -267,12 +291,13 @@ def _with_ports(settings: Settings) -> Settings:
     """Settings whose ports are fixed, so that a process that is killed comes back at its own; where
     a port is taken, a free one."""
     tables = settings.plain()
-    api, gateway = tables["api"]["listen"], tables["gateway"]["gbt32960"]["listen"]
+    doors = {
+        name: {"listen": _free(tables["gateway"][name]["listen"], f"the gateway ({called})")}
+        for name, called in _CALLED.items()
+    }
+    doors["jt808"]["udp_listen"] = ""  # the demo's terminals keep connections
     return settings.but(
-        {
-            "api": {"listen": _free(api, "the API")},
-            "gateway": {"gbt32960": {"listen": _free(gateway, "the gateway")}},
-        }
+        {"api": {"listen": _free(tables["api"]["listen"], "the API")}, "gateway": doors}
     )
 
 

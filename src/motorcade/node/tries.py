@@ -1,4 +1,4 @@
-"""The five things to try that ``motorcade demo`` prints: commands to paste, with what they need."""
+"""The six things to try that ``motorcade demo`` prints: commands to paste, with what they need."""
 
 from __future__ import annotations
 
@@ -10,38 +10,50 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from motorcade.simulator.fleet import CarFleet
+from motorcade.simulator.speech.gbt32960 import Gbt32960Speech
 from motorcade.simulator.traffic import Schedule, Traffic
 from motorcade.simulator.vehicles import CITIES
+from motorcade.simulator.voices import PROTOCOLS, speakers
 
 __all__ = ["Shown", "tries"]
 
 _CHARGE: Final = "Vehicle.Powertrain.TractionBattery.StateOfCharge.Current"
 _PLACE: Final = "Vehicle.CurrentLocation.Latitude,Vehicle.CurrentLocation.Longitude"
+_FLASH: Final = '{"kind": "horn_lights", "parameters": {"horn": false, "duration_s": 3}}'
 _BOX_DEGREES: Final = 0.25
 
 
 class Shown(NamedTuple):
-    """What the commands speak of: where the API is, a key, a car, a city, a frame (hex)."""
+    """What the commands speak of: where the API is, a key, a car, a car to command, a city, a frame
+    (hex)."""
 
     web: str
     key: str
     vin: str
+    obedient: str
     city: str
     latitude: float
     longitude: float
     frame: str
 
     @classmethod
-    def of(cls, fleet: CarFleet, web: str, key: str, now_us: int) -> Shown:
-        """The first automaker's fastest car just now, and the city most of its cars are in."""
+    def of(cls, fleet: CarFleet, web: str, key: str, now_us: int, protocol: str) -> Shown:
+        """The first automaker's fastest cars just now, one that speaks GB/T 32960 and one, where
+        there is one, that speaks MQTT; and the city most of its cars are in."""
         own = np.flatnonzero(fleet.tenant == 0)
-        columns = fleet.cars.take(own).columns(now_us)
-        car = int(own[np.argmax(columns["Vehicle.Speed"])])
+        speed = fleet.cars.take(own).columns(now_us)["Vehicle.Speed"]
+        speak = speakers(protocol, own)
+        fastest = [
+            int(own[np.argmax(np.where(speak == place, speed, -1.0))])
+            for place in map(PROTOCOLS.index, ("gbt32960", "mqtt"))
+        ]
+        car, obedient = fastest if protocol == "mixed" else fastest[:1] * 2
         places = np.array([(latitude, longitude) for _, latitude, longitude in CITIES])
         cars = np.stack([fleet.cars.latitude[own], fleet.cars.longitude[own]], axis=1)
         nearest = np.abs(cars[:, None] - places).sum(axis=2).argmin(axis=1)
         city, latitude, longitude = CITIES[int(np.bincount(nearest).argmax())]
-        return cls(web, key, fleet.vin(car), city, latitude, longitude, _frame(fleet, car, now_us))
+        vins = fleet.vin(car), fleet.vin(obedient)
+        return cls(web, key, *vins, city, latitude, longitude, _frame(fleet, car, now_us))
 
 
 def tries(shown: Shown) -> list[str]:
@@ -57,6 +69,7 @@ def tries(shown: Shown) -> list[str]:
         )
     )
     car = f"{shown.web}/v1/vehicles/{shown.vin}"
+    commands = f"{shown.web}/v1/vehicles/{shown.obedient}/commands"
     fast = "--data-urlencode 'where=Vehicle.Speed > 20'"
     pairs = [
         (
@@ -77,6 +90,11 @@ def tries(shown: Shown) -> list[str]:
             f"{curl} -N -G {fast} -d signals=Vehicle.Speed '{shown.web}/v1/stream'",
         ),
         ("what a frame says", f"{_command()} decode gbt32960 {shown.frame}"),
+        (
+            "flash a car's lights, and see it acknowledged",
+            f"{curl} -o /dev/null -H 'Content-Type: application/json' "
+            f"-d '{_FLASH}' '{commands}'; sleep 1; {curl} '{commands}?limit=1'",
+        ),
     ]
     return [
         line
@@ -88,7 +106,8 @@ def tries(shown: Shown) -> list[str]:
 def _frame(fleet: CarFleet, car: int, now_us: int) -> str:
     """A report of the car as it stands now, hex."""
     rows = int(np.searchsorted(fleet.starts, car, side="right")) - 1
-    traffic = Traffic(fleet.part(rows, rows + 1), Schedule(now_us, 1e6))
+    part = fleet.part(rows, rows + 1)
+    traffic = Traffic(part, Schedule(now_us, 1e6), Gbt32960Speech(part, ("", 0)))
     try:
         return traffic.encode(0)[0][0].hex()
     finally:

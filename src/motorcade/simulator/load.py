@@ -53,6 +53,9 @@ _OPEN_LOOP_WINDOW: Final = 8
 """Unanswered sends of a connection in open loop; a platform that is further behind has sends
 skipped, and the report says how many."""
 
+_PAST_WINDOW: Final = 64
+"""The same where cars send their past: it is to be whole, and its delay tells nothing."""
+
 
 class LoadPlan(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """What to drive."""
@@ -224,7 +227,7 @@ class Load:
         self.secrets = secrets or {}
         speak = protocols_of(self.plan.protocol)
         given = address if isinstance(address, Mapping) else dict.fromkeys(speak, address)
-        self._addresses = {name: (check_target(given[name][0]), given[name][1]) for name in speak}
+        self.addresses = {name: (check_target(given[name][0]), given[name][1]) for name in speak}
         self._tallies = [RawArray("d", len(TALLY)) for _ in range(self.plan.processes)]
         self._stop = RawArray("b", 1)
         self._barrier: Any = None
@@ -287,7 +290,7 @@ class Load:
             real_time=0 < plan.rate <= plan.vehicles,
             past_s=plan.past_s,
             seconds=plan.seconds,
-            window=_OPEN_LOOP_WINDOW if plan.rate else 1,
+            window=_window(plan),
             login_timeout_s=plan.login_timeout_s
             + (_PLATFORM_LOGIN_S * plan.connections if links else 0),
             hops_s=plan.hops * (last - first) / plan.connections,
@@ -302,7 +305,7 @@ class Load:
             secrets = {vin: secrets[vin] for vin in vins if vin in secrets}
         return Voice(
             protocol=plan.protocol,
-            addresses=self._addresses,
+            addresses=self.addresses,
             first=cars.start,
             accounts=self.accounts if plan.needs_accounts else [],
             secrets=secrets,
@@ -343,6 +346,12 @@ class Load:
             p999_ms=round(float(p999), 2),
             cpu_s=round(total["cpu_s"], 2),
         )
+
+
+def _window(plan: LoadPlan) -> int:
+    if plan.past_s:
+        return max(1, _PAST_WINDOW // plan.frames_per_send)
+    return _OPEN_LOOP_WINDOW if plan.rate else 1
 
 
 def _bounds(name: str, value: float, low: float, high: float) -> None:
