@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 from gateway.world import Car, World, eventually, frame, report
+from motorcade.gateway.bridge.config import BridgeConfig
 from motorcade.gateway.config import Config, ListenerConfig
 from motorcade.gateway.gateway import LOGIN_SUBJECT, _at_home, connections_max
 from motorcade.limits import GATEWAY_SPARE_DESCRIPTORS
@@ -185,3 +186,10 @@ async def test_the_log_away_and_back_under_load(world: World) -> None:
 def test_the_configuration_names_every_protocols_listener() -> None:
     config = Config(protocols={"other": ListenerConfig(listen="127.0.0.1:1")})
     assert list(config.listeners()) == ["gbt32960", "jt808", "mqtt", "other"]
+
+
+async def test_bridges_of_the_configuration_are_started_and_stopped(world: World) -> None:
+    bridge = BridgeConfig(url="mqtt://127.0.0.1:1")
+    gateway = await world.gateway(bridges={"none": bridge})
+    assert "motorcade_gateway_bridges_connected 0.0" in gateway.metrics_text()
+    await gateway.drain_and_stop()

@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from motorcade import limits
+from motorcade.gateway.bridge.config import BridgeConfig
 
 __all__ = [
     "BEARERS",
@@ -98,6 +99,8 @@ class Config(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
     believed: let only Iridium's gateway reach it."""
     compact: ListenerConfig = ListenerConfig()
     """Signed compact datagrams (3GPP NTN and other thin bearers): ``udp_listen``."""
+    bridges: dict[str, BridgeConfig] = {}
+    """Brokers on which vehicles publish already, by a name of yours: ``docs/bridge.md``."""
     protocols: dict[str, ListenerConfig] = {}
     """Further protocols by module name; without ``listen`` they take every address at their own
     port."""

@@ -22,6 +22,7 @@ import structlog
 from motorcade import protocols
 from motorcade.clock import Clock, SystemClock
 from motorcade.errors import MotorcadeError
+from motorcade.gateway.bridge.bridge import Bridge
 from motorcade.gateway.budget import Budget
 from motorcade.gateway.config import BEARERS, Config, ListenerConfig
 from motorcade.gateway.directory import Directory, VehicleCache
@@ -79,6 +80,7 @@ class Gateway:
         self._tasks: list[asyncio.Task[None]] = []
         self._hints: set[asyncio.Task[None]] = set()
         self._open: list[Closable] = []
+        self._bridges: list[Bridge] = []
         self.addresses: dict[str, list[tuple[str, int]]] = {}
         self.metrics = Metrics(self.name)
         clock = clock or SystemClock()
@@ -126,6 +128,9 @@ class Gateway:
                 listener.ground = SatelliteDownlink(host, port, self._shared.clock)
             self.addresses[name] = await listener.start()
             self._listeners.append(listener)
+        for name, bridge in self.config.bridges.items():
+            self._bridges.append(Bridge(name, bridge, self._shared))
+            self._bridges[-1].start()
         self._measure()
         run = asyncio.get_running_loop().create_task
         self._tasks = [
@@ -137,6 +142,7 @@ class Gateway:
         """Accept nobody any more, answer what is on its way, close every connection."""
         for listener in self._listeners:
             listener.stop_accepting()
+        await asyncio.gather(*(bridge.stop() for bridge in self._bridges))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self.config.drain_timeout_s):
                 for listener in self._listeners:
@@ -182,6 +188,14 @@ class Gateway:
                 "sessions": ("Peers logged in", lambda: self.sessions),
                 "pending_bytes": ("Received and not yet stored", lambda: budget.pending),
                 "unread": ("Whether sockets are left unread", lambda: float(budget.full)),
+                "bridges_connected": (
+                    "Brokers subscribed to now",
+                    lambda: sum(bridge.connected for bridge in self._bridges),
+                ),
+                "bridge_messages": (
+                    "Messages taken from brokers since the start",
+                    lambda: sum(bridge.intake.received for bridge in self._bridges),
+                ),
                 "events_waiting": (
                     "Events of links not yet in the log",
                     lambda: self.links.waiting,
