@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 
@@ -186,8 +187,6 @@ class World:
 
     def around(self, tenant: str, name: str = "test", **changes: Any) -> Surroundings:
         """What a sender is given."""
-        import msgspec
-
         return Surroundings(
             tenant=self.tenants[tenant],
             tenant_name=tenant,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -26,6 +27,7 @@ from motorcade.signals.batch import SignalBatch, concat
 __all__ = ["Channel", "Pump"]
 
 _RETRY_S = 1.0
+_MARKS = 256
 _log = structlog.get_logger(__name__)
 
 
@@ -41,6 +43,8 @@ class Channel:
     age_s: float
     puts: dict[int, Put] = field(default_factory=dict)
     """By partition: how far it has come on the spool; asked of the spool at first."""
+    seen: dict[int, int] = field(default_factory=dict)
+    """By partition: records up to it have been looked at for this forwarder."""
     missing: dict[int, int] = field(default_factory=dict)
     """By partition: rows lost on the way, which the next put tells by a gap in its count."""
 
@@ -69,6 +73,11 @@ class Pump:
         self._clock = clock
         self._channels: dict[int, Channel] = {}
         self._wanted = asyncio.Event()
+        self._marks: deque[tuple[int, int]] = deque(maxlen=_MARKS)
+        """Of the latest rounds: when the log stored the first record, and what came before it."""
+        self._new: set[int] = set()
+        self._back_to_us: int | None = None
+        """A forwarder was made then: records stored since may have gone by."""
 
     @property
     def kept_from(self) -> int | None:
@@ -76,16 +85,24 @@ class Pump:
         return None if self.position is None else self.saved if self.saved is not None else 0
 
     def serve(self, channels: Iterable[Channel]) -> None:
-        """Put for these from the next round on."""
-        self._channels = {channel.forwarder: channel for channel in channels}
+        """Put for these from the next round on; for new ones from when they were made."""
+        found = {channel.forwarder: channel for channel in channels}
+        for forwarder in found.keys() - self._channels.keys():
+            made_us = found[forwarder].created_us
+            self._back_to_us = min(made_us, self._back_to_us or made_us)
+            self._new.add(forwarder)
+        self._channels = found
         if self._channels:
             self._wanted.set()
         else:
             self._wanted.clear()
 
     async def run(self, start: int | None) -> None:
-        """Read from ``start`` on (None: from the log's end), for ever; cancel it to stop."""
+        """Read from ``start`` on (None: whatever the log still has, for who wants it), for ever;
+        cancel it to stop."""
         self.position = self.saved = start
+        self._back_to_us = None
+        self._new.clear()
         while True:
             if not self._channels:
                 self.position = self.saved = None
@@ -95,18 +112,34 @@ class Pump:
             except CorruptionError as error:
                 _log.error("forwarding begins anew", partition=self.partition, why=error.detail)
                 self.position = self.saved = None
+                await asyncio.sleep(_RETRY_S)
             except MotorcadeError as error:
                 _log.warning("forwarding waits", partition=self.partition, why=error.detail)
-            await asyncio.sleep(_RETRY_S if self._channels else 0)
+                await asyncio.sleep(_RETRY_S)
 
     async def _follow(self) -> None:
-        if self.position is None:
-            self.position = await self._log.last_sequence(self.partition)
-        async with self._log.consume(self.partition, self.position) as consumer:
-            while self._channels:
+        await self._begin()
+        async with self._log.consume(self.partition, self.position or 0) as consumer:
+            while self._channels and self._back_to_us is None:
                 records = await self._gathered(consumer)
                 if records:
                     await self._take(records)
+
+    async def _begin(self) -> None:
+        """Where to read from: where it was, or before that where a forwarder was made meanwhile.
+        What the others have been asked about is not for them a second time."""
+        first = (await self._log.bounds(self.partition)).first - 1
+        since, self._back_to_us = self._back_to_us, None
+        if self.position is None:
+            self.position = max(first, 0)
+        elif since is not None:
+            earlier = [before for at, before in self._marks if at < since]
+            back = earlier[-1] if earlier else first
+            for channel in self._channels.values():
+                if channel.forwarder not in self._new:
+                    channel.seen[self.partition] = self.position
+            self.position = max(min(back, self.position), first, 0)
+        self._new.clear()
 
     async def _gathered(self, consumer: Consumer) -> list[Record]:
         """What comes within a moment: a put of many rows costs as much as one of few."""
@@ -124,6 +157,7 @@ class Pump:
         return records
 
     async def _take(self, records: Sequence[Record]) -> None:
+        self._marks.append((records[0].time_us, records[0].sequence - 1))
         gap = sum(record.gap for record in records)
         if gap:
             self.gaps += gap
@@ -152,7 +186,9 @@ class Pump:
                 tenants = batch.numpy("tenant")
                 for tenant in set(tenants.tolist()) & by_tenant.keys():
                     for channel in by_tenant[tenant]:
-                        if record.time_us < channel.created_us:
+                        if record.time_us < channel.created_us or (
+                            record.sequence <= channel.seen.get(self.partition, 0)
+                        ):
                             continue
                         rows = channel.chooser.choose(batch, tenants)
                         if rows is not None:

@@ -191,6 +191,7 @@ class Forwarding(Collector):
             chooser.vehicles = await self._store.chosen(
                 forwarder.tenant, rule.filter.vins, rule.filter.labels
             )
+        before = self._channels.get(forwarder.id)
         self._channels[forwarder.id] = Channel(
             forwarder.id,
             forwarder.tenant,
@@ -198,6 +199,7 @@ class Forwarding(Collector):
             round(forwarder.created.timestamp() * 1e6),
             rule.spool_bytes_max,
             rule.spool_age_s,
+            seen={} if before is None else before.seen,
         )
         if forwarder.id % self._workers != self._index:
             return

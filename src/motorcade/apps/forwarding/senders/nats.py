@@ -182,7 +182,7 @@ def _address(target: Target) -> tuple[str, int]:
     """Host and port; ``Invalid``."""
     try:
         parts = urlsplit(target.url)
-        port = parts.port or 4222
+        port = 4222 if parts.port is None else parts.port
     except ValueError as error:
         raise Invalid(f"target: {target.url!r} is no URL: {error}") from error
     if parts.scheme not in ("nats", "tls") or not parts.hostname or parts.username or parts.path:

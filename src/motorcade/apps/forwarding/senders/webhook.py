@@ -138,7 +138,7 @@ class Sender:
                 extensions={"sni_hostname": self._host},
             )
         except httpx.HTTPError as error:
-            raise Away(f"{self._target.url}: {error or type(error).__name__}") from error
+            raise Away(f"{self._target.url}: {str(error) or type(error).__name__}") from error
 
     def _headers(self, body: bytes) -> dict[str, str]:
         target = self._target
@@ -176,7 +176,8 @@ def _parts(target: Target) -> tuple[str, int, str]:
     """Host, port and the rest of the URL; ``Invalid``."""
     try:
         parts = urlsplit(target.url)
-        port = parts.port or (443 if parts.scheme == "https" else 80)
+        usual = 443 if parts.scheme == "https" else 80
+        port = usual if parts.port is None else parts.port
     except ValueError as error:
         raise Invalid(f"target: {target.url!r} is no URL: {error}") from error
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
