@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LoadPlan",
+    "equip",
     "equipped",
     "gateway_address",
     "gateway_addresses",
@@ -118,19 +119,23 @@ def gateway_address(
 async def equipped(
     fleet: Fleet, load: Load, tenants: Sequence[int]
 ) -> AsyncIterator[dict[str, str]]:
-    """The load's cars registered by the names their protocols need; secrets by VIN, valid as long
-    as this lasts. ``tenants``: numbers, in the order of the automakers."""
+    """``equip``, with secrets that are valid as long as this lasts."""
     run = f"load-{secrets.token_hex(3)}"
-    told: dict[str, str] = {}
-    makers = range(len(tenants))
     try:
-        for place in makers if load.plan.protocol != "gbt32960" else ():
-            equipment = equipment_of(load.fleet, load.plan.protocol, place)
-            told |= await _equip(fleet, tenants[place], equipment, run)
-        yield told
+        yield await equip(fleet, load, tenants, run)
     finally:
-        for number in tenants if told else ():
+        for number in tenants if load.plan.protocol != "gbt32960" else ():
             await fleet.remove_tokens(number, run)
+
+
+async def equip(fleet: Fleet, load: Load, tenants: Sequence[int], run: str) -> dict[str, str]:
+    """The load's cars registered by the names their protocols need; secrets by VIN, kept under
+    the name ``run``. ``tenants``: numbers, in the order of the automakers."""
+    told: dict[str, str] = {}
+    for place in range(len(tenants)) if load.plan.protocol != "gbt32960" else ():
+        equipment = equipment_of(load.fleet, load.plan.protocol, place)
+        told |= await _equip(fleet, tenants[place], equipment, run)
+    return told
 
 
 async def _equip(fleet: Fleet, tenant: int, equipment: Equipment, run: str) -> dict[str, str]:

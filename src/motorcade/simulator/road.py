@@ -124,6 +124,14 @@ class Road(Links):
         self._publish()
         return seconds
 
+    def lose(self, index: int) -> None:
+        """Have a car's connection break off now; it connects again at once."""
+        link = self.by_index[index]
+        if link is not None:
+            self._drop(link)
+            self._waiting.pop()
+            self._waiting.appendleft((0.0, index))
+
     @property
     def commands(self) -> int:
         """Commands obeyed."""
