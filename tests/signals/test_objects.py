@@ -137,6 +137,14 @@ def test_lists_hold_nulls_and_are_read_element_by_element(catalogue: Catalogue) 
     }
 
 
+def test_numbers_of_any_size_are_only_wrong(catalogue: Catalogue) -> None:
+    huge = 10**5_000
+    for value in (huge, -huge, [huge], {"a": huge}):
+        for path in (SPEED, GEAR, NAME, MOVING):
+            assert columns_of(catalogue, [{path: value}]).faults[0]
+        assert timestamps([value])[1]
+
+
 def test_numbers_in_lists_that_are_none_are_null(catalogue: Catalogue) -> None:
     floats = next(s.path for s in catalogue.values() if s.datatype == "float[]")
     made = columns_of(catalogue, [{floats: [1, math.nan]}, {floats: None}, {floats: [math.inf]}])

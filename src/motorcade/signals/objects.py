@@ -434,7 +434,11 @@ def _note(faults: dict[int, list[Fault]], places: Iterable[int], fault: Fault) -
 
 
 def _shown(value: Any) -> str:
-    return _short(repr(value))
+    try:
+        return _short(repr(value))
+    except ValueError:
+        # Python does not write out integers of thousands of digits, which CBOR can hold.
+        return "a number of thousands of digits"
 
 
 def _short(text: Any) -> str:

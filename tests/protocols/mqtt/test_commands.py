@@ -146,6 +146,8 @@ def test_what_only_cbor_can_say_becomes_json() -> None:
         b'{"number":"1","outcome":"succeeded"}',
         b'{"number":1,"outcome":"perhaps"}',
         b'{"number":1,"outcome":"failed","facts":[]}',
+        cbor2.dumps({"number": 1, "outcome": "failed", "facts": {"x": 10**5_000}}),
+        cbor2.dumps({"number": 10**5_000, "outcome": "failed"}),
         cbor2.dumps({"number": 1, "outcome": "failed", "facts": {"x": cbor2.CBORTag(9999, 1)}}),
     ],
 )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
+from talk import NOW, OTHER, VIN, connected, reading, say
 
 from motorcade.protocols import mqtt
 from motorcade.protocols.commands import Command
 from motorcade.protocols.mqtt import events
+from motorcade.protocols.mqtt.events import Refused
 from motorcade.protocols.mqtt.packets import (
     Ack,
     Connack,
@@ -31,7 +32,6 @@ from motorcade.protocols.mqtt.words import (
     PINGRESP,
     PUBACK,
     PUBCOMP,
-    PUBLISH,
     PUBREC,
     PUBREL,
     V3,
@@ -39,39 +39,9 @@ from motorcade.protocols.mqtt.words import (
 )
 from motorcade.signals.catalogue import load_catalogue
 
-VIN = "LMCTEST0000000001"
-OTHER = "LMCTEST0000000002"
-NOW = 1_772_366_400_000_000
 COMMAND = Command(id="0" * 32, number=17, kind="lock", parameters={"doors": "all"}, time_us=NOW)
 
 both = pytest.mark.parametrize("version", [V3, V5])
-
-
-def connected(version: int, **given: Any) -> mqtt.Session:
-    """A session that has logged in."""
-    session = mqtt.Session()
-    event = session.handle(mqtt.encode_connect(VIN, "secret", version=version, **given), NOW)
-    assert isinstance(event, events.LoginRequested)
-    event.reply(1, NOW)
-    return session
-
-
-def say(session: mqtt.Session, packet: Any) -> Any:
-    """Hand a packet over as the gateway does; the event, or the answer of a record."""
-    data = packet if isinstance(packet, bytes) else write_packet(packet, session.version)
-    heard = mqtt.hear(mqtt.cut([data]).frames, [session], NOW)
-    if heard.rejects:
-        return heard.rejects[0].code
-    if not len(heard.frames):
-        return b"".join(reply for _, reply in heard.replies)
-    if mqtt.is_record(heard.frames)[0]:
-        decoded = mqtt.decode(heard.frames, NOW)
-        return mqtt.answer(heard.frames, mqtt.flags_for(heard.frames, decoded.rejects)).buffer
-    return session.handle(heard.frames.bytes_of(0), NOW)
-
-
-def reading(**more: Any) -> bytes:
-    return json.dumps({"ts": NOW, "signals": {"Vehicle.Speed": 54.5}, **more}).encode()
 
 
 @both
@@ -202,55 +172,6 @@ def test_unreadable_payloads_are_told_to_mqtt_5_and_acknowledged_to_3() -> None:
             assert read_packet(answer, version) == Ack(PUBACK, 4, reason)
 
 
-def test_topics_of_others_are_refused_or_end_the_connection() -> None:
-    for topic, reason in (
-        (f"v/{OTHER}/up/json", 0x87),
-        (f"v/{VIN}/down/command", 0x90),
-        ("anything", 0x90),
-        (f"v/{VIN}/up/", 0x90),
-        (f"v/{VIN}/up/a/b", 0x90),
-        (f"v/{VIN}/up/#", 0x90),
-    ):
-        for qos, kind in ((1, PUBACK), (2, PUBREC)):
-            packet = Publish(topic=topic, payload=reading(), qos=qos, packet_id=5)
-            session = connected(V5)
-            heard = mqtt.hear(mqtt.cut([write_packet(packet, V5)]).frames, [session], NOW)
-            assert len(heard.frames) == 0
-            assert heard.replies == [(0, write_packet(Ack(kind, 5, reason), V5))]
-            assert heard.rejects[0].code not in mqtt.FATAL
-            assert not session.received
-            assert say(connected(V3), packet) == "forbidden_topic"
-    assert "forbidden_topic" in mqtt.FATAL
-    assert mqtt.goodbye(connected(V3), "forbidden_topic") == b""
-
-
-def test_aliases_stand_for_topics() -> None:
-    session = connected(V5)
-    topic = f"v/{VIN}/up/json"
-    learn = Publish(
-        topic=topic, payload=reading(), properties={"topic_alias": 3}, qos=1, packet_id=1
-    )
-    assert say(session, learn)[0] == 0x40
-    use = Publish(topic="", payload=reading(), properties={"topic_alias": 3}, qos=1, packet_id=2)
-    heard = mqtt.hear(mqtt.cut([write_packet(use, V5)]).frames, [session], NOW)
-    assert mqtt.vins(heard.frames) == [VIN.encode()]
-    assert mqtt.payload(heard.frames, 0) == reading()
-    assert read_packet(say(session, use), V5) == Ack(PUBACK, 2)
-    worded = {"topic_alias": 3, "correlation_data": b"1", "content_type": "text"}
-    assert say(session, Publish(topic="", payload=reading(), properties=worded)) == b""
-    assert say(session, Publish(topic="", properties={"topic_alias": 4})) == "protocol"
-    assert say(connected(V5), Publish(topic="", properties={"topic_alias": 17})) == "alias"
-    assert say(connected(V5), Publish(topic=topic, properties={"topic_alias": 0})) == "alias"
-    assert say(connected(V5), Publish(topic="")) == "protocol"
-
-
-def test_an_alias_of_a_foreign_topic_stays_refused() -> None:
-    session = connected(V5)
-    learn = Publish(topic=f"v/{OTHER}/up/json", properties={"topic_alias": 1})
-    assert say(session, learn) == "vin_mismatch"
-    assert say(session, Publish(topic="", properties={"topic_alias": 1})) == "vin_mismatch"
-
-
 @both
 def test_a_vehicle_subscribes_to_its_own_commands_only(version: int) -> None:
     session = connected(version)
@@ -337,14 +258,6 @@ def test_a_disconnect_may_ask_for_the_will() -> None:
     assert len(mqtt.decode(frames, NOW).batches[0]) == 1
 
 
-def test_a_heard_disconnect_names_its_vehicle() -> None:
-    session = connected(V3)
-    heard = mqtt.hear(mqtt.cut([mqtt.encode_disconnect(version=V3)]).frames, [session], NOW)
-    assert mqtt.vins(heard.frames) == [VIN.encode()]
-    decoded = mqtt.decode(heard.frames, NOW)
-    assert [batch.kind for batch in decoded.batches] == ["logout"]
-
-
 def test_logins_are_rows() -> None:
     packets = [mqtt.encode_connect(VIN, version=version) for version in (V3, V5)]
     frames = mqtt.cut(packets).frames
@@ -378,7 +291,7 @@ def test_an_expiry_may_be_changed_by_disconnect_but_not_raised_from_0() -> None:
     say(session, Disconnect(0, {"session_expiry_interval": 0}))
     assert session.expiry_s == 0
     event = say(connected(V5), Disconnect(0, {"session_expiry_interval": 60}))
-    assert isinstance(event, events.Refused)
+    assert isinstance(event, Refused)
     assert event.code == "protocol"
 
 
@@ -415,15 +328,6 @@ def test_the_first_packet_is_connect() -> None:
     assert mqtt.goodbye(session, "protocol") == b""
 
 
-def test_what_follows_connect_waits_unheard() -> None:
-    stream = mqtt.encode_connect(VIN) + mqtt.encode_publish(VIN, reading())
-    frames = mqtt.cut([stream]).frames
-    heard = mqtt.hear(frames, [mqtt.Session()], NOW)
-    assert [heard.frames.bytes_of(row) for row in range(2)] == [
-        frames.bytes_of(row) for row in range(2)
-    ]
-
-
 @pytest.mark.parametrize(
     ("packet", "code", "answer"),
     [
@@ -458,47 +362,7 @@ def test_what_follows_connect_waits_unheard() -> None:
 def test_a_connect_that_cannot_be_accepted(packet: bytes, code: str, answer: bytes) -> None:
     session = mqtt.Session()
     event = session.handle(packet, NOW)
-    assert isinstance(event, events.Refused)
+    assert isinstance(event, Refused)
     assert event.code == code
     assert code in mqtt.FATAL
     assert mqtt.goodbye(session, code) == answer
-
-
-def test_more_than_the_receive_maximum_at_once_is_a_breach_of_mqtt_5_only() -> None:
-    for version, wanted in ((V5, ["receive_maximum"]), (V3, [])):
-        packets = [
-            mqtt.encode_publish(VIN, reading(), version=version, packet_id=number + 1)
-            for number in range(1025)
-        ]
-        heard = mqtt.hear(mqtt.cut([b"".join(packets)]).frames, [connected(version)], NOW)
-        assert [reject.code for reject in heard.rejects] == wanted
-        assert len(heard.frames) == (0 if wanted else 1025)
-
-
-def test_a_fault_ends_its_peer_only() -> None:
-    good = mqtt.encode_publish(VIN, reading())
-    bad = Publish(topic="", properties={"topic_alias": 99})
-    chunks = [good + write_packet(bad, V5) + good, good + good]
-    heard = mqtt.hear(mqtt.cut(chunks).frames, [connected(V5), connected(V5)], NOW)
-    assert heard.frames.peer.tolist() == [0, 1, 1]
-    assert [(reject.code, reject.peer) for reject in heard.rejects] == [("alias", 0)]
-
-
-def test_heard_frames_need_no_session() -> None:
-    """Heard again, decoded alone, cut again: always the same."""
-    session = connected(V5)
-    topic = f"v/{VIN}/up/json"
-    stream = b"".join(
-        write_packet(packet, V5)
-        for packet in (
-            Publish(topic=topic, payload=reading(), properties={"topic_alias": 1}),
-            Publish(topic="", payload=reading(), properties={"topic_alias": 1}, qos=1, packet_id=2),
-            Publish(topic=topic, payload=reading(), qos=1, packet_id=3),
-        )
-    )
-    heard = mqtt.hear(mqtt.cut([stream]).frames, [session], NOW).frames
-    for row in range(3):
-        again = mqtt.cut([heard.bytes_of(row)]).frames
-        assert mqtt.payload(again, 0) == reading()
-        assert mqtt.vins(again) == [VIN.encode()]
-    assert PUBLISH == 3

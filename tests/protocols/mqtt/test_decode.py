@@ -147,26 +147,6 @@ def test_answers_to_commands_are_no_records() -> None:
     assert mqtt.is_record(heard(b"{}", channel="answers")).tolist() == [True]
 
 
-def test_acknowledgements_lie_end_to_end() -> None:
-    session = mqtt.Session()
-    session.identity, session.version, session.state = VIN, V5, CONNECTED
-    packets = [
-        mqtt.encode_publish(VIN, b"{}", qos=1, packet_id=0x0102),
-        mqtt.encode_publish(VIN, b"{}", qos=0),
-        mqtt.encode_pingreq(),
-        mqtt.encode_publish(VIN, b"{}", qos=2, packet_id=3),
-        mqtt.encode_publish(VIN, b"{}", qos=2, packet_id=4),
-        mqtt.encode_publish(VIN, b"{}", qos=1, packet_id=5),
-        mqtt.encode_publish(VIN, b"{}", qos=1, packet_id=6),
-    ]
-    frames = mqtt.hear(mqtt.cut([b"".join(packets)]).frames, [session], NOW).frames
-    flags = np.array([1, 1, 1, 1, 0x99, 0x99, 0], np.uint8)
-    answers = mqtt.answer(frames, flags, np.zeros(7, bool), NOW, {})
-    assert answers.buffer.hex(" ", 1) == ("40 02 01 02 50 02 00 03 50 02 00 04 40 03 00 05 99")
-    assert answers.offset.tolist() == [0, 4, 4, 4, 8, 12, 17]
-    assert answers.length.tolist() == [4, 0, 0, 4, 4, 5, 0]
-
-
 def test_an_idle_session_is_small() -> None:
     session = mqtt.Session()
     session.receive_data(

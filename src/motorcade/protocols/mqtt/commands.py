@@ -89,7 +89,7 @@ def read_answer(packet: Publish) -> Answer:
         said = msgspec.convert(read_payload(packet.payload), _Said)
         # Facts go on as JSON, so what CBOR alone can say becomes what JSON says for it.
         facts = msgspec.json.decode(msgspec.json.encode(said.facts))
-    except (msgspec.ValidationError, TypeError, ValueError) as error:
+    except (msgspec.ValidationError, TypeError, ValueError, OverflowError) as error:
         raise Invalid(f"the answer cannot be read: {error}") from error
     number = said.number
     correlation = packet.properties.get("correlation_data", b"")
