@@ -16,7 +16,7 @@ import structlog
 from motorcade.apps.commands.bulk import Chosen
 from motorcade.apps.sessions.service import SessionsService
 from motorcade.clock import Clock
-from motorcade.errors import Conflict, DependencyError
+from motorcade.errors import CapacityError, Conflict, DependencyError
 from motorcade.fleet.registry import Fleet
 from motorcade.log.log import Log
 from motorcade.node.events import EventHandler, EventReader, together
@@ -27,14 +27,14 @@ __all__ = ["EventApp", "TwinAnswers", "WorkerApps"]
 _log = structlog.get_logger(__name__)
 
 _RETRY_S: Final = 1.0
-_FAULT_PAUSE_S: Final = 5.0
+_FAULT_PAUSE_S: Final = 1.0
 
 
 class EventApp(EventHandler, Protocol):
     """An app that lives on events and beside them has work of its own."""
 
     async def start(self) -> None:
-        """Read where it stands; called again where it raises ``DependencyError``."""
+        """Read where it stands; called again where an engine is away."""
 
     async def run(self) -> None:
         """Work for ever."""
@@ -147,6 +147,6 @@ async def _started(start: Callable[[], Awaitable[None]]) -> None:
         try:
             await start()
             return
-        except DependencyError as error:
+        except (DependencyError, CapacityError) as error:
             _log.warning("an app cannot start yet", error=error.detail)
             await asyncio.sleep(_RETRY_S)

@@ -90,14 +90,17 @@ class SessionsService:
         self.metrics = SessionMetrics([])
 
     async def start(self, partitions: Sequence[int]) -> None:
-        """Read the tables of these partitions; call it again where it raises
-        ``DependencyError``."""
+        """Read the tables of these partitions, tell what was not told before; call it again where
+        it raises ``DependencyError`` or ``CapacityError``."""
         if self._hearing is None:
             self._hearing = await self._log.subscribe(ALIVE_SUBJECT, self._alive)
         for partition in partitions:
             if partition not in self._parts:
                 self._parts[partition] = await self._read(partition)
         self.metrics = SessionMetrics([part.table for part in self._parts.values()])
+        for part in self._parts.values():
+            async with part.lock:
+                await self._settled(part)
 
     async def close(self) -> None:
         """Stop listening."""
