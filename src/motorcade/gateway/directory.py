@@ -59,7 +59,7 @@ class Directory(Protocol):
         """The vehicles behind names of a kind (``vin``, ``phone``, ``imei``, ``device``); names
         nobody has are left out. One query for all."""
 
-    async def bind(self, kind: str, value: str, vehicle: int) -> None:
+    async def bind(self, kind: str, value: str, vehicle: int) -> object:
         """Give a vehicle a further name. Raises ``Conflict`` where another has it."""
 
     async def auth_codes(self, vehicles: Sequence[int]) -> Mapping[int, str]:
