@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from apps.commands.world import FakeLink
@@ -68,3 +70,15 @@ def test_an_unheard_of_bearer_counts_as_unknown() -> None:
 def test_what_is_no_policy_is_refused(changes: dict[str, object]) -> None:
     with pytest.raises(Invalid):
         merged(changes)
+
+
+def test_the_page_shows_the_default_policy() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "commands.md").read_text(encoding="utf-8")
+    lines = page.splitlines()
+    for name, of in DEFAULT.bearers.items():
+        row = (of.cost, of.latency_ms, of.battery, of.silence_s)
+        assert f"| {name} | {' | '.join(f'{value:g}' for value in row)} |" in lines
+    for name, minds in DEFAULT.classes.items():
+        row3 = (minds.cost, minds.latency, minds.battery)
+        never = ", ".join(minds.never) or "none"
+        assert f"| {name} | {' | '.join(f'{value:g}' for value in row3)} | {never} |" in lines

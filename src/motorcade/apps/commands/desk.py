@@ -173,15 +173,13 @@ class Desk:
         for _ in range(_NUMBER_TRIES):
             try:
                 async with self._store.tenant(tenant) as connection:
-                    full = await full_of(connection, {new.row.vehicle for new in batch})
-                    fit = [new for new in batch if new.row.vehicle not in full]
                     made = await insert(
                         connection,
-                        [new.row for new in fit],
-                        {new.row.id: (new.idempotency, new.digest) for new in fit},
+                        [new.row for new in batch],
+                        {new.row.id: (new.idempotency, new.digest) for new in batch},
                     )
-                    repeated = [new for new in fit if new.row.id not in made]
-                    before = await _before(connection, tenant, repeated)
+                    left = [new for new in batch if new.row.id not in made]
+                    before = await _before(connection, tenant, left)
                 break
             except Conflict:  # a number is still in use by a command 65,535 commands old
                 async with self._store.tenant(tenant) as connection:
@@ -189,20 +187,19 @@ class Desk:
         else:
             raise CapacityError("The vehicle has no number left for a command.", 60.0)
         for new in batch:
-            if new.row.vehicle in full:
-                _fail(new, CapacityError("The vehicle has too many open commands.", 30.0))
-            elif new.row.id in made:
+            if new.row.id in made:
                 _give(new, new.row)
             else:
                 _repeat(new, before)
-        return [new.row for new in fit if new.row.id in made]
+        return [new.row for new in batch if new.row.id in made]
 
 
 async def insert(
     connection: Connection, rows: Sequence[Row], keys: Mapping[UUID, tuple[str | None, bytes]]
 ) -> set[UUID]:
-    """Write new commands and give them their numbers; those whose idempotency key was used before
-    are left out. Returns the ids of those made. Raises ``Conflict`` where a number is taken."""
+    """Write new commands and give them their numbers. Left out are those whose idempotency key was
+    used before, and those of vehicles with as many open commands as they may have. Returns the ids
+    of those made. Raises ``Conflict`` where a number is taken."""
     if not rows:
         return set()
     values = []
@@ -222,14 +219,17 @@ async def insert(
 
 _INSERT: Final = (
     (
-        "WITH v AS (SELECT * FROM jsonb_to_recordset(%s::jsonb) AS v ("
+        "WITH v AS (SELECT v.* FROM jsonb_to_recordset(%s::jsonb) AS v ("
         + ", ".join(f"{name} {kind}" for name, kind in _INSERTED.items())
-        + ")), n AS (INSERT INTO command_numbers AS n (vehicle, tenant, last)"
-        " SELECT vehicle, min(tenant), count(*) FROM v GROUP BY vehicle ORDER BY vehicle"
-        " ON CONFLICT (vehicle) DO UPDATE SET last = (n.last + excluded.last - 1) % 65535 + 1"
-        " RETURNING vehicle, last), p AS (SELECT v.*, n.last"
-        " - count(*) OVER (PARTITION BY v.vehicle) + row_number() OVER (PARTITION BY v.vehicle"
-        f" ORDER BY v.id) - 1 AS place FROM v JOIN n USING (vehicle))"
+        + ") WHERE (SELECT count(*) FROM commands c WHERE c.vehicle = v.vehicle"
+        " AND c.state IN ('queued', 'sent', 'delivered'))"
+        f" < {COMMANDS_OPEN_PER_VEHICLE_MAX}), n AS (INSERT INTO command_numbers AS n"
+        " (vehicle, tenant, last) SELECT vehicle, min(tenant), count(*) FROM v"
+        " GROUP BY vehicle ORDER BY vehicle ON CONFLICT (vehicle) DO UPDATE"
+        " SET last = (n.last + excluded.last - 1) % 65535 + 1 RETURNING vehicle, last),"
+        " p AS (SELECT v.*, n.last - count(*) OVER (PARTITION BY v.vehicle)"
+        " + row_number() OVER (PARTITION BY v.vehicle ORDER BY v.id) - 1 AS place"
+        " FROM v JOIN n USING (vehicle))"
         f" INSERT INTO commands (number, {', '.join(_INSERTED)})"
         f" SELECT (place + 65535) % 65535 + 1, {', '.join(_INSERTED)} FROM p"
         " ON CONFLICT (tenant, vehicle, idempotency) WHERE idempotency IS NOT NULL DO NOTHING"
@@ -294,7 +294,9 @@ async def skip_numbers(connection: Connection, vehicles: Sequence[int]) -> None:
 
 def _repeat(new: _New, before: Mapping[tuple[int, str], tuple[Row, bytes]]) -> None:
     found = before.get((new.row.vehicle, new.idempotency or ""))
-    if found is None or found[1] != new.digest:
+    if found is None:
+        _fail(new, CapacityError("The vehicle has too many open commands.", 30.0))
+    elif found[1] != new.digest:
         _fail(new, Conflict("This idempotency key was used for another command."))
     else:
         _give(new, found[0])

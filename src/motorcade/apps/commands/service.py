@@ -100,7 +100,7 @@ class CommandsService:
         self._told: dict[UUID, int] = {}
         self._inbox = Inbox(self._own)
         self._timers = Timers()
-        self._deadline_us: int | None = None
+        self._deadline_us = 0
         self._scan_after = 0
         self._poll_us = self._policies_us = self._sweep_us = 0
         self.counts: dict[str, float] = dict.fromkeys(
@@ -186,8 +186,7 @@ class CommandsService:
     async def _wait(self) -> None:
         """Until there is something to do."""
         while not self._due():
-            times = [self._poll_us, self._timers.next_us(), self._deadline_us]
-            until_us = min(one for one in times if one is not None)
+            until_us = min(self._poll_us, self._deadline_us, self._timers.next_us())
             left_s = (until_us - self._clock.now_us()) / 1e6
             self._more.clear()
             with contextlib.suppress(TimeoutError):
@@ -206,8 +205,9 @@ class CommandsService:
         self._looks.update(vehicles)
         if self._results or self._silent or self._looks or self._hinted:
             return True
-        late = self._deadline_us is not None and self._deadline_us <= now_us
-        return late or now_us >= self._poll_us or self._inbox.has_ready(self.flights.asked)
+        if now_us >= min(self._poll_us, self._deadline_us):
+            return True
+        return self._inbox.has_ready(self.flights.asked)
 
     async def _one_turn(self) -> None:
         began = time.perf_counter()
@@ -247,6 +247,7 @@ class CommandsService:
             told=self._told,
             poll=poll,
             expiring=[p for p in self._own if held[p].sequence >= self._had[p]],
+            deadline_us=self._deadline_us,
         )
         self._results, self._silent, self._looks = [], set(), {}
         self._hinted, self._told = set(), {}

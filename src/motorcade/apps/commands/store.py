@@ -6,7 +6,7 @@ Everything is asked for many rows at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -19,6 +19,7 @@ __all__ = [
     "Held",
     "Wanted",
     "Waiting",
+    "by_index",
     "claim",
     "due",
     "fresh",
@@ -75,8 +76,19 @@ async def take_over(connection: Connection, partitions: Sequence[int]) -> dict[i
     return {row[0]: Held(row[1], row[2]) for row in await cursor.fetchall()}
 
 
-async def hold(connection: Connection, held: Mapping[int, Held]) -> bool:
-    """Write how far the partitions are; false where one of them is another process's now."""
+async def by_index(connection: Connection) -> None:
+    """Everything in this transaction finds its rows by index: the planner, which has no figures of
+    a young table, would read the whole of it, and remember that way for when it is large."""
+    await connection.execute(
+        "SELECT set_config('enable_seqscan', 'off', true),"
+        " set_config('enable_hashjoin', 'off', true),"
+        " set_config('enable_mergejoin', 'off', true), set_config('jit', 'off', true)"
+    )
+
+
+async def hold(connection: Connection, held: Mapping[int, Held]) -> Callable[[], Awaitable[bool]]:
+    """Write how far the partitions are. What this returns is to be asked before the end: false
+    where one of them is another process's now. (The answer comes with a later one.)"""
     cursor = await connection.execute(
         "UPDATE command_positions p SET sequence = greatest(p.sequence, v.sequence) FROM"
         " unnest(%s::smallint[], %s::bigint[], %s::bigint[]) AS v (partition, sequence, fence)"
@@ -87,7 +99,11 @@ async def hold(connection: Connection, held: Mapping[int, Held]) -> bool:
             [one.fence for one in held.values()],
         ),
     )
-    return len(await cursor.fetchall()) == len(held)
+
+    async def mine() -> bool:
+        return len(await cursor.fetchall()) == len(held)
+
+    return mine
 
 
 async def locked(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, Row]:

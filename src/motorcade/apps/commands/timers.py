@@ -27,9 +27,9 @@ class Timers:
         """At this time a vehicle may be sent something again."""
         heapq.heappush(self._heap, (at_us, next(self._count), (vehicle, tenant)))
 
-    def next_us(self) -> int | None:
-        """When the next of them is due."""
-        return self._heap[0][0] if self._heap else None
+    def next_us(self) -> int:
+        """When the next of them is due; far in the future where there is none."""
+        return self._heap[0][0] if self._heap else 1 << 62
 
     def due(self, now_us: int) -> tuple[list[UUID], dict[int, int]]:
         """What is due: commands, and vehicles with their tenants. Each is given once."""

@@ -31,6 +31,7 @@ __all__ = ["CLAIM_US", "Effects", "Inputs", "Result", "Turn"]
 CLAIM_US = 30_000_000
 """How long a claim stands that nobody accounts for: longer than any gateway is waited for."""
 
+_NEVER_US = 1 << 62
 _UNSURE_US = 1_000_000
 _STALE_US = 1_000_000
 _FRESH_MAX = 5_000
@@ -60,6 +61,8 @@ class Inputs:
     poll: bool = False
     expiring: Sequence[int] = ()
     """Partitions whose events are accounted for up to when this process began."""
+    deadline_us: int = 0
+    """Before this none is past its deadline that is known of."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -77,7 +80,8 @@ class Effects:
     stranded: list[Flight] = field(default_factory=list)
     """Claimed, but the links were gone by then."""
     unmatched: int = 0
-    deadline_us: int | None = None
+    deadline_us: int = 0
+    """When the next open command is past its deadline, as far as is known."""
 
 
 class Turn:
@@ -100,8 +104,8 @@ class Turn:
     async def run(self, connection: Connection, given: Inputs, now_us: int) -> Effects:
         """Account for ``given``. Raises ``Conflict`` where another process has taken over."""
         effects = Effects()
-        if not await store.hold(connection, given.held):
-            raise Conflict("another process has taken over partitions of this one")
+        await store.by_index(connection)
+        mine = await store.hold(connection, given.held)
         if given.told:
             await store.tell(connection, given.told)
         await self._account(connection, given, effects, now_us)
@@ -109,13 +113,15 @@ class Turn:
         await self._expire(connection, given, effects, now_us)
         await self._find(connection, given, effects)
         await self._claim(connection, given, effects, now_us)
-        effects.deadline_us = await store.next_deadline(connection, self._own)
+        if not await mine():
+            raise Conflict("another process has taken over partitions of this one")
         return effects
 
     async def recover(self, connection: Connection, now_us: int) -> Effects:
         """What is out by the table and not by memory: awaited further where an answer may come,
         tried again where it is not known to have been sent."""
         effects = Effects()
+        await store.by_index(connection)
         for row in (await store.out(connection, self._own)).values():
             if row.id in self._flights:
                 continue
@@ -236,7 +242,8 @@ class Turn:
         self, connection: Connection, given: Inputs, effects: Effects, now_us: int
     ) -> None:
         """End what is past its deadline, where no earlier answer can be underway."""
-        if not given.expiring:
+        if given.deadline_us > now_us and not given.poll:
+            effects.deadline_us = given.deadline_us
             return
         rows = await store.due(connection, given.expiring, now_us, _DUE_MAX)
         for row in rows.values():
@@ -244,6 +251,7 @@ class Turn:
             self._let_go(row, effects)
         await store.save(connection, rows.values())
         effects.changed.update(rows)
+        effects.deadline_us = await store.next_deadline(connection, given.expiring) or _NEVER_US
 
     async def _find(self, connection: Connection, given: Inputs, effects: Effects) -> None:
         """Commands just made, and those whose hint was lost."""
@@ -252,6 +260,7 @@ class Turn:
         if given.poll:
             effects.fresh += await store.untold(connection, self._own, _FRESH_MAX)
         for row in effects.fresh:
+            effects.deadline_us = min(effects.deadline_us, row.deadline_us)
             if row.state == "queued" and row.wait_us == 0:
                 effects.looks.setdefault(row.vehicle, row.tenant)
 
