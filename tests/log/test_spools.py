@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -86,6 +87,11 @@ async def test_trimmed_removed_and_listed(log: Log, make_batch: MakeBatch) -> No
     assert await log.spools.names() == {12}
     with pytest.raises(DependencyError):
         await log.spools.read(SPOOL, 0)
+
+
+async def test_two_that_make_it_at_once_agree(log: Log) -> None:
+    await asyncio.gather(*(log.spools.ensure(SPOOL, BYTES * size, 3600) for size in (1, 2, 3)))
+    assert await log.spools.names() == {SPOOL}
 
 
 async def test_whoever_watches_is_told(

@@ -22,6 +22,7 @@ from nats.js.api import (
     StoreCompression,
     StreamConfig,
 )
+from nats.js.errors import BadRequestError
 from nats.js.errors import NotFoundError as NoStream
 
 from motorcade.errors import CorruptionError, DependencyError
@@ -39,6 +40,8 @@ _THROUGH: Final = "Motorcade-Through"
 _ROWS: Final = "Motorcade-Rows"
 _TIME: Final = "Motorcade-Time"
 _HEADERS_ROOM: Final = 4096
+_NAME_TAKEN: Final = 10058
+"""JetStream: another process has just made it, with other bounds."""
 
 
 class Put(NamedTuple):
@@ -266,8 +269,13 @@ async def _made(jetstream: JetStreamContext, wanted: StreamConfig) -> None:
     try:
         found = (await jetstream.stream_info(wanted.name or "")).config
     except NoStream:
-        await jetstream.add_stream(wanted)
-        return
+        try:
+            await jetstream.add_stream(wanted)
+            return
+        except BadRequestError as error:
+            if error.err_code != _NAME_TAKEN:
+                raise
+            found = (await jetstream.stream_info(wanted.name or "")).config
     if (found.max_bytes, found.max_age) != (wanted.max_bytes, wanted.max_age):
         await jetstream.update_stream(wanted)
 

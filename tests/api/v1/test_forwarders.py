@@ -1,4 +1,9 @@
-"""``/v1/forwarders``: made, looked at, changed, paused; checked, and secrets never shown."""
+"""``/v1/forwarders``: made, looked at, changed, paused; checked, and secrets never shown.
+
+The routes are those of ``motorcade.api.v1.forwarders.registry``,
+``motorcade.api.v1.forwarders.pause``
+and ``motorcade.api.v1.forwarders.resume``.
+"""
 
 from __future__ import annotations
 

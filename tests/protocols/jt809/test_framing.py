@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from motorcade.protocols import jt809
 from motorcade.protocols.jt809.framing import crc16
+from motorcade.protocols.jt809.names import NAMES, SUB_NAMES
 
 VECTORS = [
     json.loads(line)
@@ -54,6 +55,10 @@ def test_an_enciphered_login_reads_as_its_source_says() -> None:
 
 
 def test_known_names() -> None:
+    assert len(set(NAMES.values())) == len(NAMES)
+    assert len(set(SUB_NAMES.values())) == len(SUB_NAMES)
+    assert all((kind < 0x9000) == name.startswith("UP_") for kind, name in NAMES.items())
+    assert all(sub & 0xFF00 in NAMES for sub in SUB_NAMES)
     assert jt809.name_of(0x1200) == "UP_EXG_MSG"
     assert jt809.sub_name_of(0x1202) == "UP_EXG_MSG_REAL_LOCATION"
     assert (jt809.name_of(0x7777), jt809.sub_name_of(1)) == ("0x7777", "0x0001")

@@ -78,9 +78,7 @@ def test_re_issued_positions_go_five_at_most_by_vehicle_and_time() -> None:
 
 def test_the_links_own_messages() -> None:
     body = login(20180920, "20180920", 1, "127.0.0.1", 809)
-    assert (
-        body.hex() == "0133efb83230313830393230" + b"127.0.0.1".hex() + "00" * 23 + "0329"
-    )
+    assert body.hex() == "0133efb83230313830393230" + b"127.0.0.1".hex() + "00" * 23 + "0329"
     assert login(1, "x", 0x01020304, "", 0, edition=2019)[12:16].hex() == "01020304"
     assert logout(1, "secret").hex() == "00000001" + b"secret".hex() + "0000"
     assert read_login_answer(login_answer(4, 77)) == (4, 77)

@@ -112,6 +112,8 @@ class Courier:
                 return
             except MotorcadeError as error:
                 _log.warning("spool awaited", forwarder=self.forwarder.id, why=error.detail)
+                self.state.status, self.state.last_error = "retrying", error.detail[:500]
+                self.state.last_error_us = self._clock.now_us()
                 await asyncio.sleep(_IDLE_S)
 
     async def _note_oldest(self) -> None:

@@ -157,8 +157,11 @@ class Forwarding(Collector):
                 await self._reload()
             await self._refresh_vehicles()
             await self._save()
-        except DependencyError as error:
+        except MotorcadeError as error:
             _log.warning("forwarding without the registry", why=error.detail)
+        except Exception:
+            # Whoever forwards goes on; what could not be followed is told and tried again.
+            _log.exception("forwarding could not follow its rules")
 
     async def _reload(self) -> None:
         """Take the rules as they are now."""

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
 from motorcade.apps.forwarding.parcel import Name
@@ -22,6 +23,8 @@ from motorcade.fleet.store import Connection, Store, moment, one
 from motorcade.limits import FORWARDERS_PER_TENANT_MAX
 
 __all__ = ["Forwarder", "Forwarders", "Refusal", "State"]
+
+_log = structlog.get_logger(__name__)
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -174,11 +177,18 @@ class Forwarders:
         return int(row[0]) if row else 0
 
     async def every(self) -> list[tuple[Forwarder, int, State]]:
-        """Every tenant's forwarders with spool positions and states (platform scope)."""
+        """Every tenant's forwarders with spool positions and states (platform scope). One whose
+        rule cannot be read is logged and left out."""
         async with self._store.platform() as connection:
             cursor = await connection.execute(_SELECT_BOTH + " ORDER BY f.id")
             rows = await cursor.fetchall()
-        return [(_forwarder(row), int(row[10]), _state(row[9])) for row in rows]
+        found = []
+        for row in rows:
+            try:
+                found.append((_forwarder(row), int(row[10]), _state(row[9])))
+            except Invalid as error:
+                _log.error("forwarder unreadable", forwarder=row[0], detail=error.detail)
+        return found
 
     async def positions(self) -> dict[int, int]:
         """How far each partition of the log has been read for all of them (platform scope)."""
@@ -272,7 +282,10 @@ def _forwarder(row: Sequence[Any]) -> Forwarder:
 
 
 def _state(value: Any) -> State:
-    return msgspec.convert(value, State, strict=False)
+    try:
+        return msgspec.convert(value, State, strict=False)
+    except msgspec.ValidationError as error:
+        raise Invalid(f"a forwarder's stored state cannot be read: {error}") from error
 
 
 def _json(value: Any) -> str:
