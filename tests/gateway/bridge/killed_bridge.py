@@ -5,7 +5,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import sys
+from collections.abc import Sequence
 
 from gateway.world import OFF, Table
 from motorcade.gateway.bridge.bridge import Bridge
@@ -14,6 +17,7 @@ from motorcade.gateway.config import Config
 from motorcade.gateway.gateway import Gateway
 from motorcade.log.config import Config as LogConfig
 from motorcade.log.log import Log
+from motorcade.protocols.mqtt.packets import Publish
 
 
 async def main() -> None:
@@ -26,10 +30,16 @@ async def main() -> None:
     gateway = Gateway(Config(gbt32960=OFF, jt808=OFF, mqtt=OFF), log, table, name="killed")
     await gateway.start()
     bridge = Bridge("test", BridgeConfig(**told["bridge"]), gateway._shared)
+    take = bridge.intake.take
+
+    async def take_and_die(publishes: Sequence[Publish]) -> None:
+        await take(publishes)
+        if bridge.intake.stored >= told["after"]:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    bridge.intake.take = take_and_die  # type: ignore[method-assign]
     bridge.start()
-    while True:
-        await asyncio.sleep(0.02)
-        print(bridge.intake.stored, flush=True)
+    await asyncio.Event().wait()
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -21,6 +22,8 @@ from motorcade.errors import DependencyError, Invalid
 from motorcade.gateway.bridge.bridge import Bridge
 from motorcade.gateway.bridge.config import BridgeConfig
 from motorcade.gateway.gateway import Gateway
+from motorcade.protocols.mqtt.packets import Publish, write_packet
+from motorcade.protocols.mqtt.words import V3, V5
 from motorcade.signals.batch import SignalBatch
 
 pytestmark = [
@@ -196,32 +199,26 @@ async def test_a_bridge_that_leaves_hands_its_share_over(fleet: Fleet) -> None:
 
 
 async def _killed(fleet: Fleet, after: int, settings: dict[str, Any]) -> None:
-    """Run a bridge in a process of its own and kill it once it has stored some."""
+    """Run a bridge in a process of its own that dies once it has stored some."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         str(TESTS / "gateway" / "bridge" / "killed_bridge.py"),
         stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
         env={"PYTHONPATH": str(TESTS)},
     )
-    assert process.stdin is not None
-    assert process.stdout is not None
     told = {
         "log": msgspec.to_builtins(fleet.world.nats.config()),
         "vehicles": fleet.vehicles,
         "bridge": settings,
+        "after": after,
     }
-    process.stdin.write(json.dumps(told).encode() + b"\n")
     try:
         async with asyncio.timeout(30):
-            stored = 0
-            while stored < after:
-                line = await process.stdout.readline()
-                assert line, "the bridge's process ended by itself"
-                stored = int(line) if line.strip().isdigit() else stored
+            await process.communicate(json.dumps(told).encode() + b"\n")
     finally:
-        process.kill()
-        await process.wait()
+        if process.returncode is None:
+            process.kill()
+    assert process.returncode == -signal.SIGKILL
 
 
 async def test_a_killed_bridge_loses_nothing(fleet: Fleet) -> None:
@@ -240,6 +237,43 @@ async def test_a_killed_bridge_loses_nothing(fleet: Fleet) -> None:
 
 async def _all(fleet: Fleet, count: int) -> bool:
     return await fleet.times() == list(range(count))
+
+
+async def test_a_broker_that_speaks_only_the_older_version(world: World) -> None:
+    levels: list[int] = []
+    acknowledged = asyncio.Event()
+    vin = world.table.add()
+    world.table.name("vin", vin, vin)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readexactly(2)
+        levels.append((await reader.readexactly(head[1]))[6])
+        if levels[-1] == V5:
+            writer.write(b"\x20\x02\x00\x01")
+        else:
+            writer.write(b"\x20\x02\x00\x00")
+            head = await reader.readexactly(2)
+            await reader.readexactly(head[1])
+            payload = json.dumps({"ts": NOW_S, "Vehicle.Speed": 5}).encode()
+            packet = Publish(topic=f"v/{vin}/up/json", payload=payload, qos=1, packet_id=77)
+            writer.write(b"\x90\x03\x00\x01\x01" + write_packet(packet, V3))
+            assert await reader.readexactly(4) == b"\x40\x02\x00\x4d"
+            acknowledged.set()
+            await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    gateway = await world.gateway()
+    bridge = Bridge("test", BridgeConfig(url=f"mqtt://127.0.0.1:{port}"), gateway._shared)
+    bridge.start()
+    async with asyncio.timeout(10):
+        await acknowledged.wait()
+    await bridge.stop()
+    server.close()
+    await server.wait_closed()
+    assert levels == [V5, V3]
+    assert [row["Vehicle.Speed"] for row in await world.rows()] == [5]
 
 
 class Sulking:

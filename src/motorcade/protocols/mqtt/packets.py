@@ -233,7 +233,9 @@ def _read_connack(reader: Reader, kind: int, version: int) -> Connack:
     flags, reason = reader.number(1), reader.number(1)
     if flags & 0xFE:
         raise MessageError("reserved flags of CONNACK are set", kind="malformed")
-    return Connack(reason, bool(flags), _properties(reader, CONNACK, version))
+    # A server of 3.1.1 refuses a client of 5.0 in its own words, without properties.
+    properties = _properties(reader, CONNACK, version) if reader.left else {}
+    return Connack(reason, bool(flags), properties)
 
 
 def _read_publish(reader: Reader, flags: int, version: int) -> Publish:
