@@ -459,13 +459,11 @@ MQTT_WILL_BYTES_MAX: Final = 1 << 10
 """Payload of a will, which each session keeps. At the bound: the CONNECT is refused (0x97)."""
 
 MQTT_COMMANDS_IN_FLIGHT_MAX: Final = 64
-"""Commands one session has sent and not heard of, or the client's receive maximum if that is less.
-At the bound: CapacityError, the commands app tries again."""
+"""Commands one session has not heard of, unless the client takes fewer. At the bound: try later."""
 
 MQTT_KEEP_ALIVE_S_MAX: Final = 200
-"""Longest keep-alive asked of MQTT 5 vehicles: one and a half of it is a listener's idle timeout,
-300 s, and mobile networks forget an idle link not much later. At the bound: the CONNACK says this
-one."""
+"""Longest keep-alive asked of MQTT 5 vehicles: one and a half of it is a listener's idle timeout of
+300 s. At the bound: the CONNACK says this one."""
 
 MQTT_SESSION_EXPIRY_S_MAX: Final = 86_400
 """How long a lost session's subscription may be kept. At the bound: the CONNACK says this."""
@@ -492,13 +490,11 @@ further rows, as parts."""
 
 # ── bridges to brokers ───────────────────────────────────────────────────────────────────────────
 BRIDGE_PACKET_BYTES_MAX: Final = 1 << 20
-"""One message of a broker; a reading has hundreds of bytes. At the bound: MQTT 5 brokers drop it
-(they know the bound from CONNECT), others are left and connected to anew."""
+"""One message of a broker. At the bound: MQTT 5 brokers drop it, that of others is quarantined."""
 
 BRIDGE_PENDING_BYTES_MAX: Final = 8 << 20
 """Messages of one bridge received and not in a batch yet: those of the largest receive maximum at
 4 KB each. At the bound: its socket is not read, so the broker keeps them."""
 
 BRIDGE_BATCH_MAX: Final = 2_000
-"""Messages stored together: 20 ms of decoding, so that other doors do not wait longer. At the
-bound: the rest is the next batch."""
+"""Messages stored together, 20 ms of decoding. At the bound: the rest is the next batch."""
