@@ -20,6 +20,8 @@ from gateway.terminals import (
 from gateway.test_links import told
 from gateway.world import OFF, World, eventually
 from motorcade.gateway.config import ListenerConfig
+from motorcade.gateway.datagrams import DatagramDoor
+from motorcade.gateway.downlink import Downlinks
 from motorcade.gateway.entrance import Entrance
 from motorcade.gateway.gateway import Gateway
 from motorcade.gateway.stateful import Stateful
@@ -28,6 +30,8 @@ from motorcade.log.events import CommandAnswered, LinkDown, LinkUp
 from motorcade.protocols.commands import Command
 
 pytestmark = pytest.mark.engines
+assert DatagramDoor
+assert Downlinks
 assert Entrance
 assert Stateful
 

@@ -13,6 +13,8 @@ from typing import Any
 
 import aiomqtt
 import pytest
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 
 from gateway.test_jt808 import ask
 from gateway.test_links import told
@@ -20,6 +22,9 @@ from gateway.world import World, eventually, report
 from motorcade.gateway.config import ListenerConfig
 from motorcade.gateway.gateway import Gateway
 from motorcade.gateway.keeping import Keeping
+from motorcade.gateway.linked import Linked
+from motorcade.gateway.outcome import Outcome
+from motorcade.gateway.traits import Traits
 from motorcade.gateway.wills import Wills
 from motorcade.gateway.wrapped import unwrapped
 from motorcade.log.downlink import Downlink
@@ -28,6 +33,9 @@ from motorcade.protocols.commands import Command
 
 pytestmark = pytest.mark.engines
 assert Keeping
+assert Linked
+assert Outcome
+assert Traits
 assert Wills
 assert unwrapped
 
@@ -199,6 +207,30 @@ async def test_a_will_is_said_when_the_link_breaks_and_not_after_a_goodbye(
         listener.close(peer, "idle_timeout")
         (row,) = await eventually(world.rows)
         assert row["Vehicle.Speed"] == 99.0
+
+
+async def test_a_delayed_will_is_not_said_of_who_comes_back(world: World, gateway: Gateway) -> None:
+    will = Properties(PacketTypes.WILLMESSAGE)
+    will.WillDelayInterval = 1
+    connect = Properties(PacketTypes.CONNECT)
+    connect.SessionExpiryInterval = 60
+    back, gone = car_of(world), car_of(world)
+    (listener,) = [one for one in gateway._listeners if one.name == "mqtt"]
+
+    def said(vin: str, speed: float) -> dict[str, Any]:
+        topic = f"v/{vin}/up/json"
+        return {
+            "will": aiomqtt.Will(topic, payload(speed), qos=1, properties=will),
+            "properties": connect,
+            "clean_start": False,
+        }
+
+    async with client(gateway, back, **said(back, 11.0)), client(gateway, gone, **said(gone, 22.0)):
+        for peer in listener.peers():
+            listener.close(peer, "idle_timeout")
+        async with client(gateway, back, **said(back, 33.0)):
+            (row,) = await eventually(world.rows)
+            assert row["Vehicle.Speed"] == 22.0
 
 
 async def test_a_second_connection_takes_over(world: World, gateway: Gateway) -> None:

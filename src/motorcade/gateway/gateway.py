@@ -255,6 +255,7 @@ class Gateway:
         for listener in self._listeners:
             if hint.protocol not in ("", listener.name):
                 continue
+            listener.linked.back(hint.vehicles)
             table = listener.table
             for slot in table.links_of(hint.vehicles):
                 peer = table.peer[slot]

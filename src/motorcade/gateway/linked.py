@@ -6,7 +6,7 @@ what is told of links to the log.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -69,6 +69,7 @@ class Linked:
         table.bearer[slot] = bearer
         table.link[slot] = self._shared.links.number()
         self._shared.links.up(self.link_of(peer))
+        self.back([vehicle])
         if self._listener.traits.keeps:
             self.keeping.note(peer, ended=False)
 
@@ -83,6 +84,10 @@ class Linked:
             link = self._shared.links.id_of(self._listener.name, int(table.link[slot]))
             self._shared.links.down(int(table.vehicle[slot]), int(table.tenant[slot]), link, reason)
         table.sign_off(slot)
+
+    def back(self, vehicles: Sequence[int]) -> None:
+        """These vehicles have a link again, here or at another gateway."""
+        self._wills.cancel(vehicles)
 
     def link_of(self, peer: Peer) -> LinkUp:
         """A peer's link, as the sessions app is told of it."""

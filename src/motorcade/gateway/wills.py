@@ -8,6 +8,7 @@ then counted.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -40,18 +41,44 @@ class Wills:
     def __init__(self, listener: Listener) -> None:
         self._listener = listener
         self._waiting: list[_Will] = []
+        self._delayed: dict[int, tuple[asyncio.TimerHandle, _Will]] = {}
         self._task: asyncio.Task[None] | None = None
 
     def add(self, peer: Peer) -> None:
-        """The link of ``peer`` ends, and its session holds a will."""
+        """The link of ``peer`` ends, and its session holds a will. One with a delay is said only
+        if the vehicle does not come back within it, or its session ends before."""
         table, slot = self._listener.table, peer.slot
-        frame = peer.session.will_frame()
-        self._waiting.append(_Will(int(table.vehicle[slot]), int(table.tenant[slot]), frame))
+        vehicle, tenant = int(table.vehicle[slot]), int(table.tenant[slot])
+        will = _Will(vehicle, tenant, peer.session.will_frame())
+        delay_s = min(getattr(peer.session, "will_delay_s", 0), peer.session.expiry_s)
+        if not delay_s:
+            self._say(will)
+            return
+        self.cancel([vehicle])
+        loop = asyncio.get_running_loop()
+        self._delayed[vehicle] = (loop.call_later(delay_s, self._due, vehicle), will)
+
+    def cancel(self, vehicles: Sequence[int]) -> None:
+        """These vehicles are back, here or at another gateway."""
+        if self._delayed:
+            for vehicle in vehicles:
+                if vehicle in self._delayed:
+                    self._delayed.pop(vehicle)[0].cancel()
+
+    def _due(self, vehicle: int) -> None:
+        self._say(self._delayed.pop(vehicle)[1])
+
+    def _say(self, will: _Will) -> None:
+        self._waiting.append(will)
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._store())
 
     async def settled(self) -> None:
-        """Returns when all is stored or given up."""
+        """Returns when all is stored or given up. Wills still delayed are said now: nobody will be
+        here to say them."""
+        for vehicle in list(self._delayed):
+            self._delayed[vehicle][0].cancel()
+            self._due(vehicle)
         if self._task is not None:
             await self._task
 
