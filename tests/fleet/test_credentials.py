@@ -53,6 +53,33 @@ async def test_one_key_at_a_time(fleet: Fleet) -> None:
     assert shown[new.credential.id] is None
 
 
+async def test_keys_that_vehicles_were_made_with(fleet: Fleet, clock: SteerableClock) -> None:
+    await _fill(fleet)
+    old = await fleet.create_credential(1, A[0], "key")
+    clock.advance(1)
+    own = [(vin, bytes([place]) * 16) for place, vin in enumerate(A)]
+    for _ in range(2):
+        await fleet.set_keys(1, own, "factory")
+    found = await fleet.identify("vin", A)
+    assert {vin: found[vin].key for vin in A} == dict(own)
+    kept = await fleet.credentials(1, A[0])
+    assert [(one.id == old.credential.id, one.revoked is None) for one in kept] == [
+        (True, False),
+        (False, True),
+    ]
+    made = await fleet.create_credential(1, A[1], "key", key=b"k" * 16)
+    assert made.secret == (b"k" * 16).hex()
+    assert (await fleet.identify("vin", [A[1]]))[A[1]].key == b"k" * 16
+    with pytest.raises(NotFound):
+        await fleet.set_keys(1, [(A[2], b"n" * 16), (B[0], b"n" * 16)])
+    assert (await fleet.identify("vin", [A[2]]))[A[2]].key == own[2][1]
+    for kind, key in (("key", b"short"), ("token", b"k" * 16)):
+        with pytest.raises(Invalid):
+            await fleet.create_credential(1, A[0], kind, key=key)  # type: ignore[arg-type]
+    with pytest.raises(Invalid):
+        await fleet.set_keys(1, [(A[0], b"")])
+
+
 async def test_of_another_tenant(fleet: Fleet) -> None:
     await _fill(fleet)
     made = await fleet.create_credential(1, A[0])

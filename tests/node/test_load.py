@@ -58,7 +58,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The data directory of a running platform."""
     folder = tmp_path_factory.mktemp("load")
     command = [sys.executable, "-m", "motorcade", "up", "--data", str(folder / "data")]
-    command += [word for one in FREE_PORTS for word in ("--set", one)]
+    doors = ("gateway.iridium.listen=127.0.0.1:0", "gateway.compact.udp_listen=127.0.0.1:0")
+    command += [word for one in (*FREE_PORTS, *doors) for word in ("--set", one)]
     output = folder / "output"
     with output.open("w") as file:
         process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT)
@@ -92,6 +93,53 @@ def test_a_connection_a_car(data: Path) -> None:
     assert report["logins"] == report["connections"] == 40
     assert 150 <= report["acknowledged"] == report["sent"]
     assert report["lost"] == report["refused"] == 0
+
+
+@pytest.mark.engines
+@pytest.mark.parametrize("protocol", ["jt808", "mqtt", "satellite", "compact", "mixed"])
+def test_cars_of_every_protocol(data: Path, protocol: str) -> None:
+    """Registered, named and given secrets before they come; a second run finds them as they are."""
+    for _ in range(2):
+        report = _load(data, "--protocol", protocol, "--rate", "80", "--seconds", "1.5")
+        assert report["protocol"] == ("iridium" if protocol == "satellite" else protocol)
+        assert report["logins"] == report["connections"] == 40
+        assert 80 <= report["acknowledged"] == report["sent"]
+        assert report["lost"] == report["refused"] == report["refused_logins"] == 0
+    assert _tokens(data) == []
+
+
+def _tokens(data: Path) -> list[str]:
+    """Ids of the tokens that cars of the first automaker have."""
+    end = ["--data", str(data), "--json", "--tenant", "aurelia-motors"]
+    vehicle = [sys.executable, "-m", "motorcade", "vehicle"]
+
+    def lines(*words: str) -> list[dict[str, Any]]:
+        done = subprocess.run(
+            [*vehicle, *words, *end], capture_output=True, text=True, check=True, timeout=60
+        )
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    vin = lines("list")[0]["vin"]
+    return [one["id"] for one in lines("token", "list", vin) if one["kind"] == "token"]
+
+
+@pytest.mark.engines
+def test_cars_change_over(data: Path) -> None:
+    report = _load(data, "--protocol", "mqtt", "--rate", "80", "--seconds", "3", "--hops", "10")
+    assert report["hops"] >= 10
+    assert report["logins"] == 40 + report["hops"]
+    assert report["acknowledged"] == report["sent"]
+    assert report["closed"] == 0
+
+
+@pytest.mark.engines
+def test_what_cannot_be(data: Path) -> None:
+    for words in (["--protocol", "telex"], ["--protocol", "mqtt", "--connections", "4"],
+                  ["--protocol", "mixed", "--target", "127.0.0.1:1"]):  # fmt: skip
+        done = subprocess.run(
+            _command(data, *words), capture_output=True, text=True, check=False, timeout=60
+        )
+        assert (done.returncode, len(done.stderr.splitlines())) == (1, 1), done.stderr
 
 
 @pytest.mark.engines

@@ -54,15 +54,24 @@ class Credentials(Identities):
     _clock: Clock
 
     async def create_credential(
-        self, tenant: int, vin: str, kind: CredentialKind = "token", name: str = ""
+        self,
+        tenant: int,
+        vin: str,
+        kind: CredentialKind = "token",
+        name: str = "",
+        *,
+        key: bytes = b"",
     ) -> Created:
         """A token, a key in place of the present one, or a code in place of the present one.
+        ``key``: the one the vehicle was made with, instead of a new one.
 
         ``NotFound``, ``Invalid``; ``Conflict`` where ``TOKENS_PER_VEHICLE_MAX`` tokens are
         valid.
         """
         if len(name) > 100 or "\0" in name:
             raise Invalid("name: 100 characters at most")
+        if key and (kind != "key" or len(key) != _KEY_BYTES):
+            raise Invalid(f"a key has {_KEY_BYTES} bytes, and only a key is brought along")
         created = moment(self._clock)
         async with self._store.tenant(tenant, pipeline=False) as connection:
             vehicle = await number_of(connection, tenant, vin)
@@ -75,7 +84,7 @@ class Credentials(Identities):
                 secret = _token()
                 stored = hashlib.sha256(secret.encode()).digest()
             elif kind == "key":
-                stored = secrets.token_bytes(_KEY_BYTES)
+                stored = key or secrets.token_bytes(_KEY_BYTES)
                 secret = stored.hex()
                 await connection.execute(
                     "UPDATE credentials SET revoked = %s"
@@ -116,6 +125,26 @@ class Credentials(Identities):
                     raise await _why_not(connection, tenant, some)
                 made |= zip(some, tokens, strict=True)
         return list(made.items())
+
+    async def set_keys(
+        self, tenant: int, keys: Sequence[tuple[str, bytes]], name: str = ""
+    ) -> None:
+        """Give many vehicles the keys they were made with: (VIN, 16 bytes); all or none. Keys they
+        have now end, unless they are the same. ``NotFound`` where one is not the tenant's,
+        ``Invalid``."""
+        wanted = {vin.upper(): key for vin, key in keys}
+        if any(len(key) != _KEY_BYTES for key in wanted.values()):
+            raise Invalid(f"a key has {_KEY_BYTES} bytes")
+        created, vins = moment(self._clock), list(wanted)
+        ids = [secrets.token_hex(6) for _ in wanted]
+        async with self._store.tenant(tenant, pipeline=False) as connection:
+            await connection.execute(_END_KEYS, (created, vins, list(wanted.values()), tenant))
+            await connection.execute(
+                _INSERT_KEYS, (tenant, name, created, ids, vins, list(wanted.values()), tenant)
+            )
+            missing = await _missing(connection, tenant, vins)
+            if missing:
+                raise missing
 
     async def remove_tokens(self, tenant: int, name: str) -> int:
         """Forget every token of a tenant that was made under this name; returns how many."""
@@ -176,6 +205,20 @@ _INSERT_TOKENS: Final = (
 )
 
 
+_END_KEYS: Final = (
+    "UPDATE credentials c SET revoked = %s FROM unnest(%s::text[], %s::bytea[]) AS r (vin, key)"
+    " JOIN vehicles v ON v.vin = r.vin WHERE v.tenant = %s AND c.vehicle = v.number"
+    " AND c.kind = 'key' AND c.revoked IS NULL AND c.secret <> r.key"
+)
+
+_INSERT_KEYS: Final = (
+    "INSERT INTO credentials (id, vehicle, tenant, kind, secret, name, created)"
+    " SELECT r.id, v.number, %s, 'key', r.key, %s, %s"
+    " FROM unnest(%s::text[], %s::text[], %s::bytea[]) AS r (id, vin, key)"
+    " JOIN vehicles v ON v.vin = r.vin WHERE v.tenant = %s ON CONFLICT DO NOTHING"
+)
+
+
 def _token() -> str:
     return "vt_" + secrets.token_urlsafe(32)
 
@@ -200,6 +243,11 @@ async def _check_room(connection: Connection, vehicle: int) -> None:
 
 async def _why_not(connection: Connection, tenant: int, vins: Sequence[str]) -> NotFound | Conflict:
     """Why some of these vehicles got no token."""
+    return await _missing(connection, tenant, vins) or _full()
+
+
+async def _missing(connection: Connection, tenant: int, vins: Sequence[str]) -> NotFound | None:
+    """That some of these vehicles are not the tenant's."""
     cursor = await connection.execute(
         "SELECT vin FROM vehicles WHERE tenant = %s AND vin = ANY(%s)", (tenant, list(vins))
     )
@@ -207,7 +255,7 @@ async def _why_not(connection: Connection, tenant: int, vins: Sequence[str]) -> 
     missing = [vin for vin in vins if vin not in there]
     if missing:
         return NotFound(f"{len(missing)} of the vehicles are not there, such as {missing[0]!r}")
-    return _full()
+    return None
 
 
 def _full() -> Conflict:

@@ -150,9 +150,9 @@ async def _equip(fleet: Fleet, tenant: int, equipment: Equipment, run: str) -> d
     if equipment.names:
         await fleet.add_identities(tenant, equipment.names)
     told = dict(await fleet.create_tokens(tenant, equipment.with_token, run))
-    for vin in equipment.with_key:
-        told[vin] = (await fleet.create_credential(tenant, vin, "key", run)).secret
-    return told
+    if equipment.keys:
+        await fleet.set_keys(tenant, list(equipment.keys.items()), "load")
+    return told | {vin: key.hex() for vin, key in equipment.keys.items()}
 
 
 @contextlib.asynccontextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from typing import NamedTuple
 
 import numpy as np
@@ -13,20 +14,20 @@ __all__ = ["Equipment", "equipment_of"]
 
 
 class Equipment(NamedTuple):
-    """``vins`` to register, ``names`` (VIN, kind, value) to bind, and VINs that need a token or a
-    key."""
+    """``vins`` to register, ``names`` (VIN, kind, value) to bind, VINs that need a token, and the
+    ``keys`` cars were made with, by VIN."""
 
     vins: list[str]
     names: list[tuple[str, str, str]]
     with_token: list[str]
-    with_key: list[str]
+    keys: dict[str, bytes]
 
 
 def equipment_of(fleet: CarFleet, protocol: str, maker: int) -> Equipment:
     """Of one automaker's cars. Those that speak GB/T 32960 register themselves."""
     cars = np.flatnonzero(fleet.tenant == maker)
     speak = [PROTOCOLS[place] for place in speakers(protocol, cars)]
-    found = Equipment([], [], [], [])
+    found = Equipment([], [], [], {})
     phones = fleet.phones()
     for car, word in zip(cars.tolist(), speak, strict=True):
         if word == "gbt32960":
@@ -41,5 +42,5 @@ def equipment_of(fleet: CarFleet, protocol: str, maker: int) -> Equipment:
             found.names.append((vin, "imei", fleet.imei(car)))
         else:
             found.names.append((vin, "device", fleet.device(car)))
-            found.with_key.append(vin)
+            found.keys[vin] = blake2b(vin.encode(), digest_size=16).digest()
     return found

@@ -39,5 +39,13 @@ async def test_those_that_are_not_there(world: World) -> None:
     for end in ("none", "%00", world.credential_ids["beta"], world.credential_ids["alpha"]):
         answer = await world.client.delete(f"{path}/{end}", headers=headers)
         assert answer.status_code == 404, answer.text
-    answer = await world.client.post(path, json={"kind": "password"}, headers=headers)
-    assert answer.status_code == 400
+    for wrong in ({"kind": "password"}, {"kind": "key", "key": "0" * 31}, {"key": "0" * 32}):
+        answer = await world.client.post(path, json=wrong, headers=headers)
+        assert answer.status_code == 400, wrong
+
+
+async def test_a_key_the_vehicle_has_already(world: World) -> None:
+    path = f"/v1/vehicles/{vin('alpha', 4)}/credentials"
+    body = {"kind": "key", "key": "0123456789ABCDEF0123456789abcdef"}
+    answer = await world.client.post(path, json=body, headers=world.headers("alpha", "admin"))
+    assert answer.json()["secret"] == body["key"].lower()

@@ -43,6 +43,14 @@ class NewCredential(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fi
     name: Annotated[
         str, msgspec.Meta(max_length=100, description="What it is for.", examples=["workshop"])
     ] = ""
+    key: Annotated[
+        str,
+        msgspec.Meta(
+            pattern="^([0-9A-Fa-f]{32})?$",
+            description="With `key`: the one the vehicle was made with, 32 hexadecimal digits;"
+            " empty: a new one.",
+        ),
+    ] = ""
 
 
 class CreatedCredential(msgspec.Struct, kw_only=True, frozen=True):
@@ -93,7 +101,9 @@ def _made(context: Context) -> list[BaseRouteHandler]:
         stored as a hash and not shown again."""
         whose = await access.tenant(request.auth, tenant)
         await context.vins.number(whose.number, vin)
-        made = await fleet.create_credential(whose.number, vin, data.kind, data.name)
+        made = await fleet.create_credential(
+            whose.number, vin, data.kind, data.name, key=bytes.fromhex(data.key)
+        )
         return CreatedCredential(**msgspec.structs.asdict(made.credential), secret=made.secret)
 
     @get(
