@@ -287,8 +287,16 @@ def test_media_with_and_without_a_location_and_in_parts() -> None:
     assert batch.column("Vehicle.Media.Part").to_pylist() == list(range(1, len(parts) + 1))
     assert set(batch.numpy("event_time").tolist()) == {TIME}
     assert len(set(batch.numpy("record").tolist())) == len(parts)
-    (row,) = rows(decoded(encode(0x0801, PHONE, b"\x00\x00\x00\x01\x00\x00\x01\x01\xff\xd8x")))
+    head = b"\x00\x00\x00\x01\x00\x00\x01\x01"
+    for picture in (b"\xff\xd8x", b"\xff\xd8" + bytes(90)):
+        (row,) = rows(decoded(encode(0x0801, PHONE, head + picture)))
+        assert row["raw"] == picture
+    # Before the first fix the location has no time, but is there.
+    (row,) = rows(decoded(encode(0x0801, PHONE, head + bytes(28) + b"\xff\xd8x")))
     assert row["raw"] == b"\xff\xd8x"
+    for short in range(8):
+        made = decoded(encode(0x0801, PHONE, head[:short]))
+        assert [reject.code for reject in made.rejects] == ["structure"]
 
 
 def test_logins_and_logouts() -> None:

@@ -25,6 +25,7 @@ from motorcade.protocols.jt808.words import (
     DEREGISTER,
     EVENTS,
     MEDIA,
+    MEDIA_HEAD_BYTES,
     POSITIONS,
     RECORDS,
     STATE,
@@ -88,7 +89,10 @@ def decode(
         if len(bodies.frame):
             batches.append(_reports(frames, heads, bodies, ingest_time))
             rows.append(bodies.frame)
-    others = np.flatnonzero(usable & (_OTHERS[heads.message] | short))
+    cut_off = (heads.message == MEDIA) & (heads.end - heads.body < MEDIA_HEAD_BYTES) & usable
+    for row in np.flatnonzero(cut_off).tolist():
+        fault[row] = ("structure", "The body is too short for multimedia.")
+    others = np.flatnonzero(usable & ~cut_off & (_OTHERS[heads.message] | short))
     if len(others) or odd:
         for batch, places in other_batches(frames, heads, others, odd, ingest_time):
             batches.append(batch)

@@ -17,7 +17,7 @@ from motorcade.protocols.jt808.bodies import BASIC_BYTES
 from motorcade.protocols.jt808.messages import read_message
 from motorcade.protocols.jt808.plan import plan
 from motorcade.protocols.jt808.short import read_short
-from motorcade.protocols.jt808.words import AUTH, MEDIA, SHORT, STATE
+from motorcade.protocols.jt808.words import AUTH, MEDIA, MEDIA_HEAD_BYTES, SHORT, STATE
 from motorcade.wire.bcd import read_bcd_time
 
 __all__ = ["OTHER_SIGNALS", "Row", "columns_of", "read_other"]
@@ -27,7 +27,9 @@ _TERMINAL: Final = f"{_LINK}.Terminal"
 _DRIVER: Final = "Vehicle.Driver"
 _MEDIA: Final = "Vehicle.Media"
 _LOCATION: Final = "Vehicle.CurrentLocation"
-_MEDIA_HEAD: Final = 8
+_MEDIA_HEAD: Final = MEDIA_HEAD_BYTES
+_BEGINNINGS: Final = (b"\xff\xd8", b"II*\0", b"MM\0*", b"ID3", b"RIFF")
+"""How JPEG, TIFF, MP3 and WAV begin."""
 
 _TYPES: Final = {0: "IMAGE", 1: "AUDIO", 2: "VIDEO"}
 _FORMATS: Final = {0: "JPEG", 1: "TIF", 2: "MP3", 3: "WAV", 4: "WMV"}
@@ -146,7 +148,7 @@ def columns_of(rows: Iterable[Row]) -> dict[str, pa.Array]:
 def _time(message: int, body: bytes, facts: Mapping[str, Any], now: int) -> int | None:
     if message == 0x0702:
         return read_bcd_time(body[1:7])
-    if message == MEDIA and "location" in facts:
+    if message == MEDIA and "location" in facts and not body.startswith(_BEGINNINGS, _MEDIA_HEAD):
         return read_bcd_time(body[_MEDIA_HEAD + 22 : _MEDIA_HEAD + BASIC_BYTES])
     if message == 0x1005:
         return read_bcd_time(body[:6])
@@ -158,10 +160,10 @@ def _time(message: int, body: bytes, facts: Mapping[str, Any], now: int) -> int 
 def _parts(
     frame: int, time: int | None, signals: dict[str, Any], body: bytes, facts: Mapping[str, Any]
 ) -> list[Row]:
-    """Media: 2011 has the bytes behind the head, 2013 a location between. Where no location is, the
-    bytes begin at once."""
+    """Media: 2011 has the bytes behind the head, 2013 a location between; a file that begins right
+    behind the head tells that there is none."""
     at = _MEDIA_HEAD
-    if time is not None:
+    if "location" in facts and not body.startswith(_BEGINNINGS, at):
         at += BASIC_BYTES
         where = facts["location"]
         signals[f"{_LOCATION}.Latitude"] = where["latitude"]

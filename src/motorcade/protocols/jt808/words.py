@@ -21,6 +21,7 @@ __all__ = [
     "LOCATION_ANSWER",
     "MEDIA",
     "MEDIA_ANSWER",
+    "MEDIA_HEAD_BYTES",
     "MESSAGES",
     "PLATFORM_GENERAL",
     "POSITIONS",
@@ -51,6 +52,9 @@ LOCATION_ANSWER: Final = 0x0201
 CONTROLLED: Final = 0x0500
 BATCH: Final = 0x0704
 MEDIA: Final = 0x0801
+MEDIA_HEAD_BYTES: Final = 8
+"""Bytes of 0x0801 before the location or the data."""
+
 PLATFORM_GENERAL: Final = 0x8001
 RESEND: Final = 0x8003
 TIME_ANSWER: Final = 0x8004
