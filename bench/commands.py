@@ -1,10 +1,10 @@
 """Commands there and back: HTTP, PostgreSQL, gateway, vehicle, fsync, outcome in the stream.
 
 `motorcade up` with everything it starts. 500 GB/T 32960 terminals on connections of their own
-answer at once; commands come in at 300 a second over HTTP, to one vehicle after the other, while other
-cars report 10,000 frames a second. The time is from the request's first byte to the subscriber of
-the stream who is told of the outcome; both clocks are the machine's monotonic. Then 100,000 (quick:
-3,000) commands of one bulk job, none of which may be lost.
+answer at once; commands come in at 300 a second over HTTP, to one vehicle after the other, while
+other cars report 10,000 frames a second. The time is from the request's first byte to the
+subscriber of the stream who is told of the outcome; both clocks are the machine's monotonic. Then
+100,000 (quick: 3,000) commands of bulk jobs, none of which may be lost.
 """
 
 from __future__ import annotations

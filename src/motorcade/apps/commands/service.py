@@ -101,6 +101,7 @@ class CommandsService:
         self._inbox = Inbox(self._own)
         self._timers = Timers()
         self._deadline_us = 0
+        self._free_s = 0.0
         self._scan_after = 0
         self._poll_us = self._policies_us = self._sweep_us = 0
         self.counts: dict[str, float] = dict.fromkeys(
@@ -151,6 +152,8 @@ class CommandsService:
                         await self._begin()
                         started = True
                     await self._wait()
+                    await asyncio.sleep(max(self._free_s - time.monotonic(), 0))
+                    self._free_s = time.monotonic() + self._config.turn_gap_ms / 1e3
                     await self._one_turn()
                 except (DependencyError, CapacityError) as error:
                     self.counts["turns_failed"] += 1

@@ -35,6 +35,8 @@ _WAITING_MAX: Final = 50_000
 """Changes kept for a log that is away; beyond that they are found in the table again."""
 _ROWS_MAX: Final = 5_000
 _AGAIN_S: Final = 0.5
+_GAP_S: Final = 0.01
+"""Between two appends at least: a message of the log costs every reader, whatever it holds."""
 
 
 class Change(NamedTuple):
@@ -142,6 +144,7 @@ class Teller:
                         for one in partitions
                     )
                 )
+                await asyncio.sleep(_GAP_S)
 
     async def _append(self, partition: int, changes: list[Change]) -> None:
         batch = rows_of(changes, self._catalogue, self._now_us())
