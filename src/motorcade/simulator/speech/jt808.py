@@ -1,7 +1,7 @@
 """Terminals by JT/T 808, every second one of 2019: registration, login, locations, commands.
 
 A terminal registers once, keeps the code it was given, and authenticates with it whenever it
-connects. Where a send has several locations, or old ones, they go as a batch (0x0704, blind area).
+connects. Several locations of a send, or old ones, come from its store (0x0704, blind area).
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from motorcade.clock import SystemClock
+from motorcade.protocols.frames import Frames
+from motorcade.protocols.jt808.bulk import encode_reports, phone_bytes
 from motorcade.protocols.jt808.encode import encode, plain_of
 from motorcade.protocols.jt808.words import (
     AUTH,
@@ -27,27 +28,29 @@ from motorcade.protocols.jt808.words import (
 )
 from motorcade.simulator.fleet import CarFleet
 from motorcade.simulator.speech import Heard, Obeyed, Rows, Sends, pieces
-from motorcade.wire.bcd import bcd_times
-from motorcade.wire.escape import Escaping, escape
 
-__all__ = ["Jt808Speech", "locations"]
+__all__ = ["Jt808Speech"]
 
-Bytes = NDArray[np.uint8]
-
-_FLAG: Final = 0x7E
-_ESCAPES: Final = Escaping(((0x7D, 0x01, 0x7D), (0x7D, 0x02, 0x7E)))
 _PLACE: Final = "Vehicle.CurrentLocation"
-_BATCH_MAX: Final = 20
-"""Locations of one batch: a body has 1,023 bytes at most."""
+_SAID: Final = (
+    "Vehicle.Speed",
+    "Vehicle.TraveledDistance",
+    f"{_PLACE}.IsValid",
+    f"{_PLACE}.CoordinateSystem",
+    f"{_PLACE}.Latitude",
+    f"{_PLACE}.Longitude",
+    f"{_PLACE}.Heading",
+)
+"""What a location tells of the car, and below what is always the same."""
 
-_ACC, _FIXED, _GPS, _BEIDOU = 1, 2, 1 << 18, 1 << 19
-_BLIND_AREA: Final = 1
+_CONSTANT: Final = {
+    f"{_PLACE}.Altitude": 50,
+    f"{_PLACE}.GNSSReceiver.Satellites": 14,
+    "Vehicle.Connectivity.SignalStrength": 24,
+}
 _TOLD: Final = (0x8104, 0x8106)
 _PARAMETERS: Final = b"\x02" + bytes.fromhex("00000001 04 0000003c 00000029 04 0000001e")
 """Heartbeat every 60 s, a location every 30 s (0x0001, 0x0029)."""
-
-_SIGNAL: Final = 24
-_SATELLITES: Final = 14
 
 
 class Jt808Speech:
@@ -67,8 +70,6 @@ class Jt808Speech:
         self._datagrams = datagrams
         self._many = frames_per_send
         self._stored = reissued or frames_per_send > 1
-        sizes = range(1, min(frames_per_send, _BATCH_MAX) + 1)
-        self._batch = max(size for size in sizes if frames_per_send % size == 0)
         self._phones = fleet.phones()
         self._codes: dict[int, bytes] = {}
         self._clock = SystemClock()
@@ -121,9 +122,8 @@ class Jt808Speech:
             if message == PLATFORM_GENERAL:
                 to, bad = plain[head + 2] << 8 | plain[head + 3], plain[head + 4] != 0
                 if to in (LOCATION, BATCH):
-                    count = self._batch if to == BATCH else 1
-                    answers += count
-                    refused += count * bad
+                    answers += 1
+                    refused += bad
                 elif to == AUTH:
                     entered, rejected = not bad, bad
                     if bad:
@@ -144,7 +144,7 @@ class Jt808Speech:
         return False
 
     def encode(self, sends: Sends) -> list[bytes]:
-        """Locations, each a message of its own or in batches."""
+        """Locations, each a message of its own."""
         made: list[bytes] = [b""] * len(sends.car)
         for odd in (0, 1):
             rows = np.flatnonzero(sends.car % 2 == odd)
@@ -155,27 +155,28 @@ class Jt808Speech:
         return made
 
     def _sealed(self, sends: Sends, edition: int) -> list[bytes]:
-        many, batch = self._many, self._batch
-        car, times = sends.car, sends.time_us
+        many = self._many
+        car, times, serial = sends.car, sends.time_us, sends.number
         if many > 1:
             car = np.repeat(car, many)
             times = (times[:, None] - np.arange(many - 1, -1, -1) * 1_000_000).ravel()
-        bodies = locations(self._fleet.cars.take(car).columns(times), times)
-        each = many // batch
-        serial = (sends.number[:, None] * each + np.arange(each)).ravel()
-        message = LOCATION
-        if self._stored:
-            message = BATCH
-            sized = np.empty((len(bodies), 2 + bodies.shape[1]), np.uint8)
-            sized[:, :2] = divmod(bodies.shape[1], 256)
-            sized[:, 2:] = bodies
-            bodies = sized.reshape(len(serial), -1)
-            lead = np.full((len(bodies), 3), _BLIND_AREA, np.uint8)
-            lead[:, :2] = divmod(batch, 256)
-            bodies = np.concatenate([lead, bodies], axis=1)
-        phones = np.repeat(self._phones[sends.car], each)
-        frames, sizes = _framed(message, phones, serial, bodies, edition)
-        return list(pieces(frames, sizes.reshape(-1, each).sum(axis=1)))
+            serial = (serial[:, None] * many + np.arange(many)).ravel()
+        frames = self._locations(car, times, edition, serial, reissued=self._stored)
+        return list(pieces(frames.buffer, frames.length.reshape(-1, many).sum(axis=1)))
+
+    def _locations(
+        self, car: Rows, times: Rows, edition: int, serial: Rows, *, reissued: bool = False
+    ) -> Frames:
+        told = self._fleet.cars.take(car).columns(times)
+        return encode_reports(
+            phone_bytes([str(phone) for phone in self._phones[car].tolist()], edition),
+            times,
+            {path: told[path] for path in _SAID}
+            | {path: np.full(len(car), value) for path, value in _CONSTANT.items()},
+            edition=edition,
+            reissued=reissued,
+            serial=serial,
+        )
 
     def _car(self, connection: int) -> int:
         return int(self._fleet.starts[connection])
@@ -210,65 +211,16 @@ class Jt808Speech:
         return self._say(connection, CONTROLLED, asked + self._here(connection), 2)
 
     def _here(self, connection: int) -> bytes:
-        now = np.array([self._clock.now_us()])
-        car = np.array([self._car(connection)])
-        return locations(self._fleet.cars.take(car).columns(now), now).tobytes()
+        """The body of a location as it is now."""
+        car = self._car(connection)
+        now, edition = np.array([self._clock.now_us()]), _edition(car)
+        frame = self._locations(np.array([car]), now, edition, np.zeros(1, np.int64)).bytes_of(0)
+        return plain_of(frame)[17 if edition == 2019 else 12 :]
 
     _answers: Mapping[int, Callable[[Any, int, bytes], bytes]] = {
         0x8201: _located,
         0x8500: _controlled,
     }
-
-
-def locations(columns: Mapping[str, NDArray[Any]], times: Rows) -> Bytes:
-    """Location bodies (2013, table 23) with mileage, signal strength and satellites: uint8
-    (n, 40)."""
-    n = len(times)
-    body = np.zeros((n, 40), np.uint8)
-    driving = columns["Vehicle.OperatingState"] == 0
-    status = driving * _ACC + _FIXED + _GPS + _BEIDOU
-    numbers = (
-        (4, 4, status),
-        (8, 4, np.rint(columns[f"{_PLACE}.Latitude"] * 1e6)),
-        (12, 4, np.rint(columns[f"{_PLACE}.Longitude"] * 1e6)),
-        (16, 2, np.full(n, 50)),
-        (18, 2, np.rint(columns["Vehicle.Speed"] * 10)),
-        (20, 2, columns[f"{_PLACE}.Heading"]),
-        (30, 4, np.rint(columns["Vehicle.TraveledDistance"] / 100)),
-    )
-    for at, width, values in numbers:
-        raw = np.asarray(values).astype(np.int64)
-        for byte in range(width):
-            body[:, at + byte] = raw >> 8 * (width - 1 - byte) & 0xFF
-    body[:, 22:28] = bcd_times(times)
-    body[:, 28:30] = (0x01, 4)
-    body[:, 34:40] = (0x30, 1, _SIGNAL, 0x31, 1, _SATELLITES)
-    return body
-
-
-def _framed(
-    message: int, phones: Rows, serial: Rows, bodies: Bytes, edition: int
-) -> tuple[Bytes, Rows]:
-    """Sealed messages end to end, and their sizes."""
-    n, size = bodies.shape
-    digits = 20 if edition == 2019 else 12
-    attributes = size | (0x4000 if edition == 2019 else 0)
-    first = [*divmod(message, 256), *divmod(attributes, 256), *([1] if edition == 2019 else [])]
-    head = len(first) + digits // 2 + 2
-    whole = np.empty((n, 1 + head + size + 2), np.uint8)
-    whole[:, 0] = whole[:, -1] = _FLAG
-    whole[:, 1 : 1 + len(first)] = first
-    rest = phones.copy()
-    for place in range(head - 2, len(first), -1):
-        rest, two = np.divmod(rest, 100)
-        whole[:, place] = two // 10 << 4 | two % 10
-    whole[:, head - 1] = serial >> 8 & 0xFF
-    whole[:, head] = serial & 0xFF
-    whole[:, 1 + head : -2] = bodies
-    whole[:, -2] = np.bitwise_xor.reduce(whole[:, 1:-2], axis=1)
-    start = np.arange(n) * whole.shape[1] + 1
-    longer, begin, end = escape(whole.ravel(), start, start + whole.shape[1] - 2, _ESCAPES)
-    return longer, end - begin + 2
 
 
 def _edition(car: int) -> int:
