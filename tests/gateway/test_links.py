@@ -8,9 +8,18 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway.world import World, eventually, login, logout
+from gateway.world import World, eventually, frame, login, logout
 from motorcade.gateway.links import ALIVE_SUBJECT, LOST_SUBJECT, Links
-from motorcade.log.events import Event, GatewayLost, GatewayUp, LinkDown, LinkUp
+from motorcade.log.downlink import Downlink, down_subject, pack_downlinks, read_downlinked
+from motorcade.log.events import (
+    CommandAnswered,
+    Event,
+    GatewayLost,
+    GatewayUp,
+    LinkDown,
+    LinkUp,
+)
+from motorcade.protocols.commands import Command
 
 pytestmark = pytest.mark.engines
 assert Links
@@ -182,3 +191,26 @@ async def test_a_stopping_gateway_ends_its_links(world: World) -> None:
     await car.receive()
     await gateway.drain_and_stop()
     assert [one.reason for one in await told(world, LinkDown, vin)] == ["stopped"]
+
+
+@pytest.mark.parametrize("start", [b"##", b"$$"])
+async def test_a_command_goes_down_in_the_links_edition(world: World, start: bytes) -> None:
+    gateway = await world.gateway()
+    vin = world.table.add()
+    car = await world.car(gateway)
+    car.send(login(vin, start))
+    await car.receive()
+    (up,) = await eventually(lambda: told(world, LinkUp, vin))
+    number = world.table.known[vin].vehicle
+    said = Command(
+        id="0" * 32, number=1, kind="report_interval", parameters={"interval_s": 10}, time_us=1
+    )
+    asked = pack_downlinks([Downlink(link=up.link, vehicle=number, command=said)])
+    answer = await world.log.request(down_subject(gateway.links.incarnation), asked)
+    (result,) = read_downlinked(answer)
+    assert result.sent, result
+    sent = await car.receive()
+    assert sent[:3] == start + b"\x81"
+    car.send(frame(0x81, vin, sent[24:-1], start=start, flag=1))
+    (answered,) = await eventually(lambda: told(world, CommandAnswered, vin))
+    assert (answered.key, answered.outcome) == (result.key, "succeeded")

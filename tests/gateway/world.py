@@ -130,9 +130,17 @@ class Table:
         return self.stamp
 
 
-def frame(command: int, vin: str, unit: bytes, *, start: bytes = b"##", cipher: int = 1) -> bytes:
+def frame(
+    command: int,
+    vin: str,
+    unit: bytes,
+    *,
+    start: bytes = b"##",
+    cipher: int = 1,
+    flag: int = 0xFE,
+) -> bytes:
     """A GB/T 32960 frame, made here by the standard's table, not by our encoder."""
-    head = bytes([command, 0xFE]) + vin.encode().ljust(17, b"\0") + bytes([cipher])
+    head = bytes([command, flag]) + vin.encode().ljust(17, b"\0") + bytes([cipher])
     body = head + len(unit).to_bytes(2, "big") + unit
     return start + body + bytes([reduce(xor, body)])
 

@@ -229,6 +229,8 @@ class Logins:
             before = table.peer[holders.get((vehicle, bearer), peer.slot)]
             if before is not None and before is not peer:
                 listener.close(before, "replaced")
+            if listener.traits.remembers:
+                peer.session = self._protocol.remembered(batch[row].frame)
             name = identities[row] if event is None else batch[row].name.encode()
             listener.linked.signed_on(
                 peer, bearer, name, vehicle, tenant=int(frames.tenant[row]), login_us=login_us

@@ -28,6 +28,9 @@ class Traits:
     """Whether it may be served over UDP."""
     hears: bool
     """Whether cut frames pass through their peers' sessions before they are decoded."""
+    remembers: bool
+    """Whether commands need to know something of a login, though there is no session: its
+    ``remembered(frame)`` is kept in the session's place."""
     has_timers: bool
     keeps: bool
     """Whether a session may be resumed over a later connection."""
@@ -60,6 +63,7 @@ class Traits:
             is_datagram=bool(said("DATAGRAMS", False)),
             hears=hasattr(protocol, "hear"),
             keeps=stateful and hasattr(protocol.Session, "resume"),
+            remembers=hasattr(protocol, "remembered"),
             has_timers=stateful and hasattr(protocol.Session, "next_timer"),
             is_signed=hasattr(protocol, "verify"),
             answers_inside=hasattr(protocol, "answers"),

@@ -364,6 +364,22 @@ async def test_a_handover_sends_again_at_once(world: World) -> None:
         assert gateway.done == {(vehicle, made.number): 1}
 
 
+async def test_a_satellites_answer_is_not_waited_for_once_a_better_link_is_there(
+    world: World,
+) -> None:
+    gateway = await world.gateway()
+    gateway.answers = lambda one: ("succeeded",) if one.link == "lte" else ()
+    vehicle = world.vehicles[1]
+    world.links.up(vehicle, FakeLink("s", bearer="satellite", protocol="compact"))
+    async with world.serving():
+        made = await world.add(vehicle, "lock")
+        await world.until_state(made.id, "sent")
+        world.links.up(vehicle, FakeLink("lte"))
+        row = await world.until_state(made.id, "succeeded", within_s=5.0)
+        assert [one["link"] for one in row.attempts] == ["s", "lte"]
+        assert len({one.command.number for one in gateway.of(vehicle)}) == 1
+
+
 async def test_a_sleeping_vehicle_is_woken_once(world: World) -> None:
     woken: list[tuple[int, int, str]] = []
 

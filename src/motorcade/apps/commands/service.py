@@ -23,7 +23,7 @@ from motorcade.apps.commands.flights import Flight, Flights
 from motorcade.apps.commands.hints import hint_subject, read_hint
 from motorcade.apps.commands.inbox import Entry, Inbox
 from motorcade.apps.commands.policies import Policies
-from motorcade.apps.commands.policy import Link
+from motorcade.apps.commands.policy import Link, usable
 from motorcade.apps.commands.sending import Sender
 from motorcade.apps.commands.telling import Teller
 from motorcade.apps.commands.timers import Timers
@@ -47,6 +47,10 @@ _SWEEP_EVERY_S: Final = 60
 _SWEEP_ROWS: Final = 5_000
 _HANDOVER_US: Final = 200_000
 """After another link came: how long an answer over one that is gone may still be in the log."""
+
+_PATIENCE_US: Final = 20_000_000
+"""A try that may be silent for longer than this (a satellite's) is not waited for once a better
+link is there."""
 
 
 class Links(Protocol):
@@ -319,13 +323,18 @@ class CommandsService:
         return self._scan_after > 0
 
     def _linked(self, vehicle: int, _: Any) -> None:
-        """A vehicle can be reached: send what waits, and again what went over a link now gone."""
+        """A vehicle can be reached: send what waits, and again what went over a link now gone, or
+        over a slow one where a better one came."""
         self._looks.setdefault(vehicle, 0)
         if self.flights.count(vehicle):
-            there = {link.link for link in self._links.links(vehicle)}
+            links = self._links.links(vehicle)
+            there = {link.link for link in links}
             soon_us = self._clock.now_us() + _HANDOVER_US
             for flight in self.flights.of(vehicle):
                 gone = flight.link is None or flight.link.link not in there
+                if flight.until_us > soon_us + _PATIENCE_US:
+                    best = usable(self.policies.of(flight.tenant), flight.message_class, links)[:1]
+                    gone |= bool(best) and best[0].link not in flight.tried
                 if gone and not flight.asked and flight.until_us > soon_us:
                     sooner = msgspec.structs.replace(flight, until_us=soon_us)
                     self.flights.update({flight.id: sooner})

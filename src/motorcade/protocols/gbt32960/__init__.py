@@ -17,7 +17,7 @@ from motorcade.protocols.gbt32960.answers import answer, answer_one, flags_for
 from motorcade.protocols.gbt32960.bulk import encode_reports, vin_bytes
 from motorcade.protocols.gbt32960.decode import decode
 from motorcade.protocols.gbt32960.describe import describe, frame_length, settings_of
-from motorcade.protocols.gbt32960.downlink import COMMANDS, encode_command
+from motorcade.protocols.gbt32960.downlink import COMMANDS, encode_command, remembered
 from motorcade.protocols.gbt32960.encode import encode, seal
 from motorcade.protocols.gbt32960.framing import cut
 from motorcade.protocols.gbt32960.rows import commands, is_login, is_record, vins
@@ -47,6 +47,7 @@ __all__ = [
     "frame_length",
     "is_login",
     "is_record",
+    "remembered",
     "seal",
     "settings_of",
     "vin_bytes",

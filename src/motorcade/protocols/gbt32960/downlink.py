@@ -9,19 +9,25 @@ command's making, the same in every try.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, NamedTuple
 
 from motorcade.errors import Invalid
 from motorcade.protocols.commands import Answer, Command, Sealed
 from motorcade.protocols.gbt32960.encode import control_unit, encode, query_unit, set_unit
 from motorcade.protocols.gbt32960.messages import PARAMETERS
 from motorcade.protocols.gbt32960.times import time6
-from motorcade.protocols.gbt32960.words import CONTROL, OK, QUERY, SET
+from motorcade.protocols.gbt32960.words import CONTROL, OK, QUERY, SET, edition_of
 
-if TYPE_CHECKING:
-    from motorcade.protocols.gbt32960.session import Session
+__all__ = ["COMMANDS", "Edition", "answer_of", "encode_command", "remembered"]
 
-__all__ = ["COMMANDS", "answer_of", "encode_command"]
+
+class Edition(NamedTuple):
+    """What a link's commands need to know of its login: 2016 or 2025."""
+
+    edition: int
+
+
+_EDITIONS: Final = {year: Edition(year) for year in (2016, 2025)}
 
 COMMANDS: Final[Mapping[str, str]] = {
     "read_parameters": "0x80 query parameters",
@@ -50,7 +56,12 @@ _CODES: Final = {
 _Unit = tuple[int, bytes]
 
 
-def encode_command(command: Command, identity: str, session: Session | None) -> Sealed:
+def remembered(frame: bytes) -> Edition:
+    """What a login's frame says of its link; shared by all links of the edition."""
+    return _EDITIONS[edition_of(frame)]
+
+
+def encode_command(command: Command, identity: str, session: Any) -> Sealed:
     """The frame for a terminal (or, for one of its vehicles, for an enterprise platform).
     ``identity`` is the VIN; ``session`` knows the edition, 2016 where there is none. ``Invalid``
     for what the standard cannot say."""
