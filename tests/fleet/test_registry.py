@@ -23,6 +23,7 @@ PLATFORM = {
     "identify",
     "bind",
     "auth_code",
+    "auth_codes",
     "keep_sessions",
     "kept_sessions",
     "forget_sessions",
