@@ -170,7 +170,11 @@ async def _settled(
 def _check_commands(cars: list[Traveller], ended: list[tuple[Traveller, dict[str, Any]]]) -> None:
     outcomes = Counter(view["state"] for _, view in ended)
     odd = [view for _, view in ended if view["state"] != "succeeded"]
-    assert outcomes == {"succeeded": CARS}, (outcomes, odd[:3])
+    for view in odd[:5]:
+        print(view["vin"], view["state"], view["created"], view["ended"])
+        for one in view["attempts"]:
+            print("   ", one)
+    assert outcomes == {"succeeded": CARS}, outcomes
     twice = [car.vin for car in cars if max(car.done.values(), default=0) > 1]
     assert not twice
     assert [car.vin for car in cars if sum(car.done.values()) != 1] == []
