@@ -14,11 +14,18 @@ _SERIALS = itertools.count(1)
 _SECONDS = itertools.count()
 
 
-def packed(message: int, phone: str, body: bytes, serial: int | None = None) -> bytes:
-    """A frame of the 2013 edition."""
+def packed(
+    message: int,
+    phone: str,
+    body: bytes,
+    serial: int | None = None,
+    part: tuple[int, int] | None = None,
+) -> bytes:
+    """A frame of the 2013 edition; ``part`` is (total, index) of a sub-package."""
     number = next(_SERIALS) if serial is None else serial
-    head = message.to_bytes(2, "big") + len(body).to_bytes(2, "big")
-    plain = head + bytes.fromhex(phone.rjust(12, "0")) + (number & 0xFFFF).to_bytes(2, "big") + body
+    head = message.to_bytes(2, "big") + (len(body) | (0x2000 if part else 0)).to_bytes(2, "big")
+    head += bytes.fromhex(phone.rjust(12, "0")) + (number & 0xFFFF).to_bytes(2, "big")
+    plain = head + b"".join(one.to_bytes(2, "big") for one in part or ()) + body
     plain += bytes([reduce(xor, plain)])
     return b"\x7e" + plain.replace(b"\x7d", b"\x7d\x01").replace(b"\x7e", b"\x7d\x02") + b"\x7e"
 

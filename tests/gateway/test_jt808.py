@@ -18,7 +18,9 @@ from gateway.terminals import (
     unpacked,
 )
 from gateway.test_links import told
+from gateway.test_ticks import Gate
 from gateway.world import OFF, World, eventually
+from motorcade.errors import DependencyError
 from motorcade.gateway.config import ListenerConfig
 from motorcade.gateway.datagrams import DatagramDoor
 from motorcade.gateway.downlink import Downlinks
@@ -28,6 +30,7 @@ from motorcade.gateway.stateful import Stateful
 from motorcade.log.downlink import Downlink, down_subject, pack_downlinks, read_downlinked
 from motorcade.log.events import CommandAnswered, LinkDown, LinkUp
 from motorcade.protocols.commands import Command
+from motorcade.protocols.jt808.pieces import join_pieces
 
 pytestmark = pytest.mark.engines
 assert DatagramDoor
@@ -180,6 +183,67 @@ async def test_terminals_may_come_by_datagrams(world: World, gateway: Gateway) -
     assert unpacked(await device.receive()) == (0x8001, bytes.fromhex("0005020000"))
     (row,) = await world.rows()
     assert row["vehicle"] == world.table.known[vin].vehicle
+
+
+def picture(phone: str, number: int, first: int) -> tuple[bytes, list[bytes]]:
+    """A picture's bytes, and its 0801 in four sub-packages."""
+    data = b"\xff\xd8" + bytes(range(256)) * 10
+    body = number.to_bytes(4, "big") + bytes([0, 0, 1, 2]) + bytes(22)
+    body += bytes.fromhex("250615080000") + data
+    cuts = [body[at : at + 650] for at in range(0, len(body), 650)]
+    return data, [
+        packed(0x0801, phone, one, first + n, (len(cuts), n + 1)) for n, one in enumerate(cuts)
+    ]
+
+
+async def test_a_sub_package_is_answered_once_it_is_in_the_log(world: World) -> None:
+    gate = Gate(world.log)
+    gateway = await world.gateway(
+        gate, jt808=ListenerConfig(listen="127.0.0.1:0", frame_timeout_s=5)
+    )
+    phone, vin = phone_of(world)
+    car = await terminal(world, gateway, phone)
+    assert await car.login(f"code-{world.table.known[vin].vehicle}") == 0
+    data, parts = picture(phone, 7, 300)
+    for away in (parts[:2], parts):
+        gate.error = DependencyError("away")
+        begun = gate.begun
+        car.send(*away)
+        await eventually(lambda begun=begun: gate.begun > begun)
+        with pytest.raises(TimeoutError):
+            await car.receive(0.25)
+    assert (await world.rows("event"), await world.rows("media")) == ([], [])
+    gate.error = None
+    car.send(*parts)
+    answers = [await car.receive() for _ in parts]
+    assert [(message, body.hex()) for message, body in answers] == [
+        *((0x8001, f"{serial:04x}080100") for serial in (300, 301, 302)),
+        (0x8800, "00000007"),
+    ]
+    (row,) = await world.rows("media")
+    assert row["raw"].endswith(data[-1000:])
+    assert row["Vehicle.Media.Id"] == 7
+    assert {row["vehicle"] for row in await world.rows("event")} == {row["vehicle"]}
+    places = [row["Vehicle.Connectivity.MessagePart"] for row in await world.rows("event")]
+    assert places == [1, 2, 3]
+
+
+async def test_what_was_answered_of_a_message_that_never_got_whole_is_kept(
+    world: World, gateway: Gateway
+) -> None:
+    phone, vin = phone_of(world)
+    code = f"code-{world.table.known[vin].vehicle}"
+    data, parts = picture(phone, 8, 400)
+    for sent in (parts[:3], parts[3:]):
+        car = await terminal(world, gateway, phone)
+        assert await car.login(code) == 0
+        car.send(*sent)
+        assert [(await car.receive())[0] for _ in sent] == [0x8001] * len(sent)
+        await car.close()
+    assert await world.rows("media") == []
+    raws = [row["raw"] for row in await world.rows("event")]
+    ((message, body),) = join_pieces(raws)
+    assert (message, body[36:]) == (0x0801, data)
 
 
 async def ask(world: World, gateway: Gateway, *commands: Downlink) -> list[Any]:

@@ -232,22 +232,24 @@ def test_parts_in_any_order_become_one_message() -> None:
     parts = parts_of(PICTURE, 700)
     beat, location = up(0x0002), up(0x0200, bytes(28))
     first = listen(session, [parts[2], beat, parts[0], location])
-    assert [int(one) for one in read_heads(first.frames).message] == [0x0002, 0x0200]
-    assert len(first.replies) == 2
-    assert {peer for peer, _ in first.replies} == {0}
+    heads = read_heads(first.frames)
+    assert heads.message.tolist() == [0x0801, 0x0002, 0x0801, 0x0200]
+    assert heads.index.tolist() == [3, 0, 1, 0]
+    assert first.replies == ()
     second = listen(session, [*parts[1:], parts[0]])
     heads = read_heads(second.frames)
-    assert heads.message.tolist() == [0x0801]
-    assert heads.body_of(0) == PICTURE
-    (batch,) = decode(second.frames, NOW).batches
-    assert batch.kind == "media"
+    # The one that came once more begins a message that will be asked for.
+    assert heads.index.tolist() == [2, 3, 4, 0, 1]
+    assert heads.body_of(3) == PICTURE
+    pieces, batch = decode(second.frames, NOW).batches
+    assert (pieces.kind, len(pieces), batch.kind) == ("event", 4, "media")
     assert batch.column("raw").to_pylist() == [PICTURE[36:]]
     assert batch.column("Vehicle.Media.Id").to_pylist() == [7]
 
 
 def test_joined_frames_can_be_cut_again() -> None:
     heard = listen(logged_in(), parts_of(PICTURE, 500))
-    frame = heard.frames.bytes_of(0)
+    frame = heard.frames.bytes_of(len(heard.frames) - 1)
     again = cut([frame])
     assert again.frames.bytes_of(0) == frame
     assert not again.rejects
@@ -292,7 +294,9 @@ def test_another_message_of_as_many_parts_begins_anew() -> None:
     session = logged_in()
     one, other = parts_of(b"a" * 30, 10), parts_of(b"b" * 30, 10, first=200)
     heard = listen(session, [one[0], one[1], *other])
-    assert read_heads(heard.frames).body_of(0) == b"b" * 30
+    heads = read_heads(heard.frames)
+    assert heads.index.tolist() == [1, 2, 1, 2, 0]
+    assert heads.body_of(4) == b"b" * 30
     assert [reject.code for reject in heard.rejects] == ["fragments"]
 
 
@@ -315,15 +319,16 @@ def test_several_peers_keep_their_parts_apart() -> None:
     sessions = [logged_in(), logged_in()]
     parts = parts_of(b"a" * 30, 10)
     heard = hear(cut([parts[0] + parts[1], parts[2]]).frames, sessions, NOW)
-    assert len(heard.frames) == 0
-    assert [peer for peer, _ in heard.replies] == [0, 0, 1]
+    assert read_heads(heard.frames).index.tolist() == [1, 2, 3]
+    assert heard.frames.peer.tolist() == [0, 0, 1]
 
 
 def test_a_session_alone_answers_what_it_gets() -> None:
     session = Session()
     session.receive_data(b"".join(parts_of(PICTURE, 700)), NOW)
     frames = cut([session.data_to_send()]).frames
-    assert read_heads(frames).message.tolist()[-1] == 0x8800
+    many = len(parts_of(PICTURE, 700))
+    assert read_heads(frames).message.tolist() == [0x8001] * (many - 1) + [0x8800]
     assert np.unique(frames.peer).tolist() == [0]
 
 

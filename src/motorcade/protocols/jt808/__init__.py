@@ -20,6 +20,7 @@ from motorcade.protocols.jt808.describe import describe
 from motorcade.protocols.jt808.encode import encode, seal
 from motorcade.protocols.jt808.framing import cut
 from motorcade.protocols.jt808.hear import hear
+from motorcade.protocols.jt808.pieces import join_pieces
 from motorcade.protocols.jt808.rows import is_login, is_record, messages, vins
 from motorcade.protocols.jt808.session import Session
 from motorcade.protocols.jt808.sources import SIGNALS
@@ -57,6 +58,7 @@ __all__ = [
     "hear",
     "is_login",
     "is_record",
+    "join_pieces",
     "media_body",
     "messages",
     "phone_bytes",

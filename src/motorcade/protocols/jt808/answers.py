@@ -52,7 +52,8 @@ def answer(
     heads = read_heads(frames)
     n = len(frames)
     new = heads.layout == EDITION_2019
-    media = (heads.message == MEDIA) & (heads.end - heads.body >= 4) & (flags == STORED)
+    media = (heads.message == MEDIA) & (heads.index == 0) & (flags == STORED)
+    media &= heads.end - heads.body >= 4
     size = np.where(flags == 0, 0, np.where(new, 17, 12) + np.where(media, 6, 7))
     size = np.where(flags == 0, 0, size + 1)
     at = starts_of(size)

@@ -15,6 +15,7 @@ from motorcade.protocols.jt808.columns import collect, put_fields
 from motorcade.protocols.jt808.heads import EDITION_2019, SHORT_SERIAL, Heads, read_heads
 from motorcade.protocols.jt808.leftovers import Leftovers
 from motorcade.protocols.jt808.other_batches import other_batches
+from motorcade.protocols.jt808.pieces import are_pieces, piece_batch
 from motorcade.protocols.jt808.plan import NESTED, Plan, plan
 from motorcade.protocols.jt808.sink import Sink
 from motorcade.protocols.jt808.tables import LINK, LOCATION
@@ -23,6 +24,7 @@ from motorcade.protocols.jt808.words import (
     AUTH,
     BATCHES,
     DEREGISTER,
+    ENCRYPTED,
     EVENTS,
     MEDIA,
     MEDIA_HEAD_BYTES,
@@ -39,7 +41,6 @@ from motorcade.wire.ragged import gather, hash64
 __all__ = ["decode"]
 
 _NO_SETTINGS: Final[Mapping[int, Any]] = {}
-_ENCRYPTED: Final = 0x1C00
 _LOCATED: Final = np.zeros(1 << 16, bool)
 _LOCATED[[*POSITIONS, *BATCHES]] = True
 _OTHERS: Final = np.zeros(1 << 16, bool)
@@ -69,16 +70,14 @@ def decode(
         return Decoded((), ())
     heads = read_heads(frames)
     fault: dict[int, tuple[str, str]] = {}
-    usable = np.ones(len(heads), bool)
-    # The maker's short header has other things in these bits.
-    hidden = ((heads.attributes & _ENCRYPTED) != 0) & (heads.layout != SHORT_SERIAL)
-    if hidden.any():
-        ours = np.isin(heads.message, (*RECORDS, AUTH, DEREGISTER))
-        for row in np.flatnonzero(hidden & ours).tolist():
-            fault[row] = ("cipher", "The body is encrypted; no key was agreed on.")
-        usable &= ~hidden
+    usable = _readable(heads, fault)
     batches: list[SignalBatch] = []
     rows: list[Ints] = []
+    pieces = are_pieces(heads) & usable
+    if pieces.any():
+        usable &= ~pieces
+        rows.append(np.flatnonzero(pieces))
+        batches.append(piece_batch(frames, heads, rows[0], ingest_time))
     odd: list[tuple[int, int, int]] = []
     short = (heads.message == STATE) & (heads.end - heads.body == STATE_BYTES)
     if _LOCATED[heads.message].any():
@@ -102,6 +101,17 @@ def decode(
         for row, (code, reason) in sorted(fault.items())
     ]
     return Decoded(batches, rows, rejects)
+
+
+def _readable(heads: Heads, fault: dict[int, tuple[str, str]]) -> Flags:
+    """Which bodies are not encrypted; of the others, ``fault`` gets those that are ours."""
+    # The maker's short header has other things in these bits.
+    hidden: Flags = ((heads.attributes & ENCRYPTED) != 0) & (heads.layout != SHORT_SERIAL)
+    if hidden.any():
+        ours = np.isin(heads.message, (*RECORDS, AUTH, DEREGISTER))
+        for row in np.flatnonzero(hidden & ours).tolist():
+            fault[row] = ("cipher", "The body is encrypted; no key was agreed on.")
+    return ~hidden
 
 
 def _reports(frames: Frames, heads: Heads, bodies: Bodies, ingest_time: int) -> SignalBatch:

@@ -1,9 +1,9 @@
 """What peers' sessions make of cut frames: sub-packages joined, answers shown to the conversation.
 
 A frame that is neither a sub-package nor an answer passes as it is, which costs a look at one byte
-of its header. A sub-package is answered at once (0x8001, result 0), so that terminals which send
-one at a time go on; that is no promise: the whole message is answered when it is on disk, under the
-serial of the part that completed it, and parts that get lost are asked for again.
+of its header. A sub-package of a record is a record itself (``pieces``), so what a terminal is
+answered for is on disk; in place of the one that completes a message comes the whole message,
+under that one's serial. Parts that get lost are asked for again.
 """
 
 from __future__ import annotations
@@ -16,12 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motorcade.protocols.frames import Frames, Heard, Reject
-from motorcade.protocols.jt808.answers import general
 from motorcade.protocols.jt808.encode import escaped
 from motorcade.protocols.jt808.fragments import Fragments, Part
-from motorcade.protocols.jt808.heads import EDITION_2019, Heads, read_heads
+from motorcade.protocols.jt808.heads import EDITION_2019, SHORT_SERIAL, Heads, read_heads
 from motorcade.protocols.jt808.rows import messages
-from motorcade.protocols.jt808.words import ANSWERS, COPY
+from motorcade.protocols.jt808.words import ANSWERS, COPY, ENCRYPTED, RECORDS
 
 if TYPE_CHECKING:
     from motorcade.protocols.jt808.session import Session
@@ -38,7 +37,6 @@ class _Made:
 
     gone: list[int] = field(default_factory=list)
     made: list[tuple[int, bytes]] = field(default_factory=list)
-    replies: list[tuple[int, bytes]] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
 
 
@@ -65,8 +63,7 @@ def hear(frames: Frames, sessions: Sequence[Session], now: int) -> Heard:
                 Reject(one.code, one.reason, one.data, -1, peer) for one in gathered.given_up
             ]
             gathered.given_up.clear()
-    made.replies = [(int(frames.peer[row]), data) for row, data in made.replies]
-    return Heard(_joined(frames, made), made.rejects, made.replies)
+    return Heard(_joined(frames, made), made.rejects)
 
 
 def _one(
@@ -74,12 +71,14 @@ def _one(
 ) -> None:
     message, total = int(heads.message[place]), int(heads.total[place])
     body = heads.body_of(place)
-    if total and int(heads.index[place]):
-        made.gone.append(row)
+    layout = int(heads.layout[place])
+    if int(heads.attributes[place]) & ENCRYPTED and layout != SHORT_SERIAL:
+        return  # Refused as it is: nothing can be read in it, whole or not.
+    if total and int(heads.index[place]) and layout != SHORT_SERIAL:
         part = Part(
             frame,
             message,
-            int(heads.layout[place]),
+            layout,
             int(heads.serial[place]),
             total,
             int(heads.index[place]),
@@ -89,9 +88,10 @@ def _one(
             session.fragments = Fragments()
         whole = session.fragments.add(part, now)
         if whole is None:
-            if part.index <= total:
-                made.replies.append((row, general(frame, part.serial, message, 0)))
+            if message not in RECORDS or part.index > total:
+                made.gone.append(row)
             return
+        made.gone.append(row)
         made.made.append((row, _again(heads, place, message, whole, total)))
         body = whole
     if message in ANSWERS:

@@ -13,6 +13,7 @@ __all__ = [
     "BATCHES",
     "COPY",
     "DEREGISTER",
+    "ENCRYPTED",
     "EVENTS",
     "FILE_ANSWER",
     "GENERAL",
@@ -39,6 +40,9 @@ __all__ = [
     "message_name",
     "result_of",
 ]
+
+ENCRYPTED: Final = 0x1C00
+"""Bits of the attributes that tell how a body is encrypted."""
 
 GENERAL: Final = 0x0001
 HEARTBEAT: Final = 0x0002
