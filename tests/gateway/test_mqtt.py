@@ -171,6 +171,28 @@ async def test_a_command_is_delivered_and_answered(
         assert {one.key for one in answers} == {result.key}
 
 
+async def test_an_answer_that_cannot_be_told_holds_nobody_else_back(world: World) -> None:
+    class Faulty:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(world.log, name)
+
+        async def post(self, partition: int, events: Any) -> int:
+            if any(isinstance(event, CommandAnswered) for event in events):
+                raise OverflowError("a fault of ours")
+            return await world.log.post(partition, events)
+
+    gateway = await world.gateway(log=Faulty(), mqtt=ListenerConfig(listen="127.0.0.1:0"))
+    first, second = car_of(world), car_of(world)
+    answer = json.dumps({"number": 77, "outcome": "succeeded"})
+    with contextlib.suppress(aiomqtt.MqttError):
+        async with client(gateway, first) as car:
+            with pytest.raises(aiomqtt.MqttError):
+                await car.publish(f"v/{first}/up/answer", answer, qos=1, timeout=5)
+    async with client(gateway, second) as car:
+        await car.publish(f"v/{second}/up/json", payload(1.0), qos=1, timeout=5)
+    assert gateway.metrics.unstored["bug"] == 1
+
+
 async def test_a_session_that_is_not_clean_keeps_its_subscription(world: World) -> None:
     first, second = await door(world), await door(world)
     vin = car_of(world)

@@ -297,6 +297,11 @@ class Ticks:
         except MotorcadeError as error:
             self._shared.metrics.unstored[error.code] += len(tick.answered)
             return False
+        except Exception:
+            # A tick that never ends would keep back the answers of all later ones.
+            _log.exception("answers to commands could not be told")
+            self._shared.metrics.unstored["bug"] += len(tick.answered)
+            return False
         return True
 
     def _ready(self, tick: Tick) -> None:

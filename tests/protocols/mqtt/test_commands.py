@@ -145,6 +145,7 @@ def test_what_only_cbor_can_say_becomes_json() -> None:
         b'{"number":70000,"outcome":"succeeded"}',
         b'{"number":"1","outcome":"succeeded"}',
         b'{"number":1,"outcome":"perhaps"}',
+        b'{"number":1,"outcome":"failed","facts":{"x":18446744073709551616}}',
         b'{"number":1,"outcome":"failed","facts":[]}',
         cbor2.dumps({"number": 1, "outcome": "failed", "facts": {"x": 10**5_000}}),
         cbor2.dumps({"number": 10**5_000, "outcome": "failed"}),

@@ -89,6 +89,7 @@ def read_answer(packet: Publish) -> Answer:
         said = msgspec.convert(read_payload(packet.payload), _Said)
         # Facts go on as JSON, so what CBOR alone can say becomes what JSON says for it.
         facts = msgspec.json.decode(msgspec.json.encode(said.facts))
+        msgspec.msgpack.encode(facts)  # whole numbers past 64 bits cannot be told on
     except (msgspec.ValidationError, TypeError, ValueError, OverflowError) as error:
         raise Invalid(f"the answer cannot be read: {error}") from error
     number = said.number
