@@ -16,7 +16,9 @@ from motorcade.errors import Invalid
 @pytest.mark.parametrize(
     "address",
     ["127.0.0.1", "::1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1",
-     "fe80::1", "fc00::1", "224.0.0.1", "0.0.0.0", "::ffff:127.0.0.1", "240.0.0.1", "::"],
+     "fe80::1", "fc00::1", "224.0.0.1", "0.0.0.0", "::ffff:127.0.0.1", "240.0.0.1", "::",
+     "::127.0.0.1", "::ffff:0:127.0.0.1", "64:ff9b::7f00:1", "64:ff9b:1::a00:1", "2002:7f00:1::",
+     "fec0::1"],
 )  # fmt: skip
 async def test_own_networks_are_refused_unless_allowed(address: str) -> None:
     with pytest.raises(Away, match="allow_private_addresses"):

@@ -202,11 +202,19 @@ class Answer:
     """What a hook answers with."""
 
     def __init__(
-        self, status: int = 202, headers: Mapping[str, str] | None = None, stall_s: float = 0.0
+        self,
+        status: int = 202,
+        headers: Mapping[str, str] | None = None,
+        stall_s: float = 0.0,
+        chunk: bytes = b"",
+        chunk_s: float = 0.0,
     ) -> None:
         self.status = status
         self.headers = dict(headers or {})
         self.stall_s = stall_s
+        self.chunk = chunk
+        """Sent again and again as the body, ``chunk_s`` apart, until the client leaves."""
+        self.chunk_s = chunk_s
 
 
 class Hook:
@@ -217,6 +225,8 @@ class Hook:
         self.headers: list[dict[str, str]] = []
         self.paths: list[str] = []
         self.answers: list[Answer] = []
+        self.chunks = 0
+        """How many of an endless body were sent."""
         hook = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -233,6 +243,12 @@ class Hook:
                 self.send_response(answer.status)
                 for name, value in answer.headers.items():
                     self.send_header(name, value)
+                if answer.chunk:
+                    self.send_header("transfer-encoding", "chunked")
+                    self.end_headers()
+                    self.close_connection = True
+                    hook._endless(self.wfile, answer)
+                    return
                 self.send_header("content-length", "0")
                 self.end_headers()
 
@@ -246,6 +262,12 @@ class Hook:
         self._thread.start()
         self.port = int(self._server.server_address[1])
         self.url = f"http://127.0.0.1:{self.port}/hook"
+
+    def _endless(self, out: Any, answer: Answer) -> None:
+        with contextlib.suppress(OSError):
+            while not self._stopped.wait(answer.chunk_s):
+                out.write(b"%x\r\n%s\r\n" % (len(answer.chunk), answer.chunk))
+                self.chunks += 1
 
     @property
     def events(self) -> list[dict[str, Any]]:

@@ -11,11 +11,28 @@ import asyncio
 import ipaddress
 import socket
 import ssl
+from typing import Final
 
 from motorcade.apps.forwarding.parcel import Away
 from motorcade.errors import Invalid
 
 __all__ = ["check_host", "connect", "resolve", "tls_context"]
+
+
+_CARRIERS: Final = tuple(
+    ipaddress.IPv6Network(text)
+    for text in (
+        "::/96",
+        "::ffff:0:0/96",
+        "::ffff:0:0:0/96",
+        "64:ff9b::/96",
+        "64:ff9b:1::/48",
+        "2002::/16",
+        "fec0::/10",
+    )
+)
+"""IPv6 that stands for IPv4 (compatible, mapped, translated, RFC 6052 and 8215, 6to4), and what was
+site-local: a name with an IPv4 address has that as an answer of its own."""
 
 
 def check_host(host: str, port: int) -> None:
@@ -69,5 +86,7 @@ def tls_context(ca_pem: str) -> ssl.SSLContext:
 
 def _is_public(text: str) -> bool:
     address = ipaddress.ip_address(text)
-    mapped = getattr(address, "ipv4_mapped", None)
-    return (mapped or address).is_global and not address.is_multicast
+    if isinstance(address, ipaddress.IPv6Address) and any(address in net for net in _CARRIERS):
+        # The IPv4 address it carries is where a translator or a tunnel would take the connection.
+        return False
+    return address.is_global and not address.is_multicast

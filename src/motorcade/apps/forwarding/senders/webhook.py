@@ -8,6 +8,8 @@ followed. ``X-Motorcade-Signature: t=SECONDS,v1=HEX`` is HMAC-SHA256 over ``SECO
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hashlib
 import hmac
 from collections.abc import Iterator
@@ -33,7 +35,14 @@ SECRETS: Final = frozenset({"secret", "authorization"})
 _MEDIA_TYPE: Final = "application/cloudevents-batch+json"
 _RETRY_AFTER_S_MAX: Final = 3600.0
 _ANSWER_SHOWN: Final = 200
-_FORBIDDEN: Final = frozenset({"host", "content-length", "content-type", "transfer-encoding"})
+_ANSWER_BYTES: Final = 1 << 14
+"""What is read of an answer's body, within ``_ANSWER_S``: the status says all that counts."""
+_ANSWER_S: Final = 2.0
+_FORBIDDEN: Final = frozenset(
+    {"host", "content-length", "content-type", "transfer-encoding", "accept-encoding"}
+)
+_SECRET: Final = frozenset({"authorization", "proxy-authorization", "cookie"})
+"""Headers are shown to whoever may look at the forwarder."""
 
 
 class Target(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
@@ -46,7 +55,7 @@ class Target(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
     authorization: str = ""
     """Value of the ``Authorization`` header, ``Bearer …``."""
     headers: dict[str, str] = {}
-    """Further headers."""
+    """Further headers; they are shown."""
     batch_rows_max: int = 500
     """Events of one request at most, 1 to 5,000."""
     timeout_s: float = 30.0
@@ -64,6 +73,8 @@ def check(target: Target) -> None:
     if not 1 <= target.timeout_s <= 300:
         raise Invalid("target: timeout_s is 1 to 300 s")
     for name, value in {**target.headers, "Authorization": target.authorization}.items():
+        if name.lower() in _SECRET and name in target.headers:
+            raise Invalid(f"target: headers are shown; {name!r} goes into authorization instead")
         if name.lower() in _FORBIDDEN or not name.replace("-", "").isalnum():
             raise Invalid(f"target: the header {name!r} cannot be set")
         if not value.isprintable() or not value.isascii():
@@ -81,18 +92,18 @@ class Sender:
         self._source = f"/motorcade/{around.tenant_name}"
         verify: Any = tls_context(target.ca_pem) if target.url.startswith("https") else False
         self._client = httpx.AsyncClient(
-            timeout=target.timeout_s, follow_redirects=False, verify=verify, trust_env=False
+            timeout=None, follow_redirects=False, verify=verify, trust_env=False
         )
 
     async def send(self, parcel: Parcel) -> None:
         """Post the open rows, a request after the other."""
         for index, rows, events in self._requests(parcel):
             body = msgspec.json.encode(events)
-            answer = await self._post(body)
+            answer, words = await self._post(body)
             if answer.is_success:
                 parcel.sent(index, rows)
                 continue
-            said = f"HTTP {answer.status_code} {answer.text[:_ANSWER_SHOWN]}".strip()
+            said = f"HTTP {answer.status_code} {words}".strip()
             if answer.status_code == 429 or not 400 <= answer.status_code < 500:
                 raise Away(said, self._retry_after_s(answer))
             parcel.refused(index, rows, said)
@@ -124,21 +135,31 @@ class Sender:
                 end = start + self._target.batch_rows_max
                 yield index, rows[start:end], events[start:end]
 
-    async def _post(self, body: bytes) -> httpx.Response:
-        """To the address that was checked, under the host's own name."""
-        config = self._around.config
-        address = await resolve(self._host, self._port, config.allow_private_addresses)
-        scheme = urlsplit(self._target.url).scheme
-        shown = f"[{address}]" if ":" in address else address
+    async def _post(self, body: bytes) -> tuple[httpx.Response, str]:
+        """To the address that was checked, under the host's own name: the answer, and the first of
+        its words."""
+        config, target = self._around.config, self._target
         try:
-            return await self._client.post(
-                f"{scheme}://{shown}:{self._port}{self._path}",
-                content=body,
-                headers=self._headers(body),
-                extensions={"sni_hostname": self._host},
-            )
+            async with asyncio.timeout(target.timeout_s):
+                address = await resolve(self._host, self._port, config.allow_private_addresses)
+                scheme = urlsplit(target.url).scheme
+                shown = f"[{address}]" if ":" in address else address
+                request = self._client.build_request(
+                    "POST",
+                    f"{scheme}://{shown}:{self._port}{self._path}",
+                    content=body,
+                    headers=self._headers(body),
+                    extensions={"sni_hostname": self._host},
+                )
+                answer = await self._client.send(request, stream=True)
+        except TimeoutError as error:
+            raise Away(f"{target.url}: no answer within {target.timeout_s:g} s") from error
         except httpx.HTTPError as error:
-            raise Away(f"{self._target.url}: {str(error) or type(error).__name__}") from error
+            raise Away(f"{target.url}: {str(error) or type(error).__name__}") from error
+        try:
+            return answer, (await _start_of(answer)).decode(errors="replace")[:_ANSWER_SHOWN]
+        finally:
+            await answer.aclose()
 
     def _headers(self, body: bytes) -> dict[str, str]:
         target = self._target
@@ -147,6 +168,7 @@ class Sender:
             **target.headers,
             "Host": urlsplit(target.url).netloc.rpartition("@")[2],
             "Content-Type": _MEDIA_TYPE,
+            "Accept-Encoding": "identity",
         }
         if target.authorization:
             headers["Authorization"] = target.authorization
@@ -161,7 +183,7 @@ class Sender:
         text = answer.headers.get("retry-after", "").strip()
         if not text:
             return None
-        if text.isdigit():
+        if text.isdecimal():
             return min(float(text), _RETRY_AFTER_S_MAX)
         try:
             moment = parsedate_to_datetime(text)
@@ -170,6 +192,18 @@ class Sender:
         now = datetime.fromtimestamp(self._around.clock.now_us() / 1e6, UTC)
         wait_s = (moment.astimezone(UTC) - now).total_seconds()
         return min(max(wait_s, 0.0), _RETRY_AFTER_S_MAX)
+
+
+async def _start_of(answer: httpx.Response) -> bytes:
+    """The first bytes of a body; it may be of any length, and end never."""
+    found = b""
+    with contextlib.suppress(TimeoutError, httpx.HTTPError):
+        async with asyncio.timeout(_ANSWER_S):
+            async for part in answer.aiter_raw():
+                found += part
+                if len(found) >= _ANSWER_BYTES:
+                    break
+    return found[:_ANSWER_BYTES]
 
 
 def _parts(target: Target) -> tuple[str, int, str]:
