@@ -40,7 +40,8 @@ class Frames:
 
     ``buffer`` uint8 (bytes), ``offset`` and ``length`` int64 (n), ``peer`` int64 (n; the index of
     the chunk or connection), ``vehicle`` uint64 (n; dense vehicle number, 0 unknown), ``tenant``
-    uint32 (n; tenant number, 0 unknown).
+    uint32 (n; tenant number, 0 unknown). ``notes``: what a protocol has read of the frames' bytes,
+    kept so that it is read once a tick; each note has ``take(rows)``.
     """
 
     buffer: NDArray[np.uint8]
@@ -49,6 +50,7 @@ class Frames:
     peer: NDArray[np.int64]
     vehicle: NDArray[np.uint64]
     tenant: NDArray[np.uint32]
+    notes: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.offset)
@@ -67,11 +69,12 @@ class Frames:
             self.peer[rows],
             self.vehicle[rows],
             self.tenant[rows],
+            {word: note.take(rows) for word, note in self.notes.items()},
         )
 
     def addressed(self, vehicle: NDArray[np.uint64], tenant: NDArray[np.uint32]) -> Frames:
         """The same frames with their vehicles and tenants filled in."""
-        return Frames(self.buffer, self.offset, self.length, self.peer, vehicle, tenant)
+        return Frames(self.buffer, self.offset, self.length, self.peer, vehicle, tenant, self.notes)
 
 
 @dataclass(frozen=True, slots=True)

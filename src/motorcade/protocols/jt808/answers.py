@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motorcade.protocols.frames import Answers, Frames, Reject
+from motorcade.protocols.jt808.alone import read_head
 from motorcade.protocols.jt808.encode import escaped
 from motorcade.protocols.jt808.heads import (
     EDITION_2019,
@@ -108,14 +109,10 @@ def answer_one(frame: bytes, flag: int) -> bytes:
 
 def say(frame: bytes, message: int, body: bytes) -> bytes:
     """A message to whoever sent ``frame``, in its edition, under its phone number and serial."""
-    zero = np.zeros(1, np.int64)
-    heads = read_heads(frames_of(np.frombuffer(frame, np.uint8), zero, zero + len(frame), zero))
-    new = int(heads.layout[0]) == EDITION_2019
-    phone = int(heads.phone[0]) - new
-    named = heads.buffer[phone : phone + (11 if new else 6)].tobytes()
-    attributes = (0x4000 if new else 0) | len(body)
-    head = message.to_bytes(2, "big") + attributes.to_bytes(2, "big") + named
-    return escaped(head + int(heads.serial[0]).to_bytes(2, "big") + body)
+    head = read_head(frame)
+    attributes = (0x4000 if head.layout == EDITION_2019 else 0) | len(body)
+    data = message.to_bytes(2, "big") + attributes.to_bytes(2, "big") + head.named
+    return escaped(data + head.serial.to_bytes(2, "big") + body)
 
 
 def general(frame: bytes, serial: int, message: int, result: int) -> bytes:

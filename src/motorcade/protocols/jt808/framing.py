@@ -22,6 +22,7 @@ from motorcade.protocols.jt808.heads import (
     ESCAPES,
     NO_HEADER,
     frames_of,
+    heads_at,
     layouts,
 )
 from motorcade.wire.checksum import xor8
@@ -55,18 +56,36 @@ def cut(chunks: Sequence[bytes]) -> Cut:
     ends = np.cumsum(np.fromiter(map(len, chunks), np.int64, len(chunks)))
     if not joined:
         return Cut(frames_of(buffer, *(np.zeros(0, np.int64),) * 3), {}, ())
-    return _Scan(buffer, ends).result()
+    close = np.flatnonzero(buffer == DELIMITER)
+    return _whole(buffer, ends, close) or _Scan(buffer, ends, close).result()
+
+
+def _whole(buffer: NDArray[np.uint8], ends: Ints, close: Ints) -> Cut | None:
+    """What nearly all chunks are: frames between two delimiters each, and nothing else. None
+    where one is not, or is wrong."""
+    begin, end = close[::2], close[1::2]
+    if not len(end) or len(begin) != len(end) or begin[0] or end[-1] != len(buffer) - 1:
+        return None
+    peer = np.searchsorted(ends, begin, side="right")
+    if (begin[1:] != end[:-1] + 1).any() or (ends[peer] <= end).any():
+        return None
+    plain, start, stop, broken = unescape(buffer, begin + 1, end, ESCAPES)
+    layout = layouts(plain, start, stop)
+    if broken.any() or (layout == NO_HEADER).any() or xor8(plain, start, stop).any():
+        return None
+    frames = frames_of(buffer, begin, end + 1 - begin, peer)
+    return Cut(heads_at(plain, start, stop, layout).noted(frames), {}, ())
 
 
 class _Scan:
     """One cut. A stretch is what stands before a delimiter, from the one before it or from the
     chunk's beginning; ``n`` stretches, columns by stretch."""
 
-    def __init__(self, buffer: NDArray[np.uint8], ends: Ints) -> None:
+    def __init__(self, buffer: NDArray[np.uint8], ends: Ints, close: Ints) -> None:
         self.buffer = buffer
         self.ends = ends
         self.begins = np.concatenate([np.zeros(1, np.int64), ends[:-1]])
-        self.close = np.flatnonzero(buffer == DELIMITER)
+        self.close = close
         self.peer = np.searchsorted(ends, self.close, side="right")
         self.opened = np.zeros(len(self.close), bool)
         self.opened[1:] = self.peer[1:] == self.peer[:-1]
@@ -79,16 +98,18 @@ class _Scan:
 
     def _judge(self) -> None:
         """``good``: which stretches are frames; what is wrong with the others."""
-        plain, start, stop, self.broken = unescape(self.buffer, self.start, self.close, ESCAPES)
-        self.summed = xor8(plain, start, stop) == 0
-        self.fits = layouts(plain, start, stop) != NO_HEADER
-        self.good = self.summed & self.fits & ~self.broken
+        found = unescape(self.buffer, self.start, self.close, ESCAPES)
+        self.plain, self.begin, self.stop, self.broken = found
+        self.summed = xor8(self.plain, self.begin, self.stop) == 0
+        self.layout = layouts(self.plain, self.begin, self.stop)
+        self.good = self.summed & (self.layout != NO_HEADER) & ~self.broken
 
     def result(self) -> Cut:
         rows = np.flatnonzero(self.good)
         offset = self.start[rows] - self.owns[rows]
         length = self.close[rows] + 1 - offset
         frames = frames_of(self.buffer, offset, length, self.peer[rows])
+        heads_at(self.plain, self.begin[rows], self.stop[rows], self.layout[rows]).noted(frames)
         remainder, rejects = self._tails()
         if len(rows) < len(self.good):
             rejects = [*self._rejects(), *rejects]

@@ -22,7 +22,7 @@ frame: bit 13 set, total as it was, index 0, and bits 0 to 9 the length modulo 1
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,8 +43,10 @@ __all__ = [
     "FRAGMENT",
     "Heads",
     "frames_of",
+    "heads_at",
     "identities",
     "layouts",
+    "packed_imei",
     "read_heads",
 ]
 
@@ -58,6 +60,7 @@ _HEADER: Final = np.array([12, 17, 11, 12])
 _PHONE: Final = np.array([4, 5, 4, 4])
 _SERIAL: Final = np.array([10, 15, 10, 10])
 _SHORTEST: Final = 13
+_NOTE: Final = "jt808"
 
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
@@ -88,6 +91,16 @@ class Heads:
         """The body of one message."""
         return self.buffer[int(self.body[row]) : int(self.end[row])].tobytes()
 
+    def take(self, rows: NDArray[Any]) -> Heads:
+        """Those at ``rows`` (indices or a mask)."""
+        columns = (getattr(self, name)[rows] for name in self.__slots__[1:])
+        return Heads(self.buffer, *columns)
+
+    def noted(self, frames: Frames) -> Frames:
+        """``frames``, whose headers these are; whoever asks for them again need not read them."""
+        frames.notes[_NOTE] = self
+        return frames
+
 
 def frames_of(buffer: Bytes, offset: Ints, length: Ints, peer: Ints) -> Frames:
     """``Frames`` whose vehicles are not known yet."""
@@ -99,38 +112,37 @@ def frames_of(buffer: Bytes, offset: Ints, length: Ints, peer: Ints) -> Frames:
 
 def read_heads(frames: Frames) -> Heads:
     """The headers of frames as ``cut`` gives them."""
-    buffer = frames.buffer
-    lead = (buffer[frames.offset] == DELIMITER).astype(np.int64)
-    plain, start, stop, _ = unescape(
-        buffer, frames.offset + lead, frames.offset + frames.length - 1, ESCAPES
-    )
-    layout = layouts(plain, start, stop)
+    known: Heads | None = frames.notes.get(_NOTE)
+    if known is None:
+        buffer = frames.buffer
+        lead = (buffer[frames.offset] == DELIMITER).astype(np.int64)
+        plain, start, stop, _ = unescape(
+            buffer, frames.offset + lead, frames.offset + frames.length - 1, ESCAPES
+        )
+        known = heads_at(plain, start, stop, layouts(plain, start, stop))
+        known.noted(frames)
+    return known
+
+
+def heads_at(plain: Bytes, start: Ints, stop: Ints, layout: Ints) -> Heads:
+    """The headers of messages without escapes; ``stop`` is where a checksum ends."""
     message = _word(plain, start)
     attributes = _word(plain, start + 2)
     packed = (attributes & FRAGMENT) != 0
-    tail = start + _HEADER[layout]
-    serial = np.where(
-        layout == SHORT_SERIAL,
-        plain[start + 10].astype(np.int64),
-        _word(plain, start + _SERIAL[layout]),
-    )
+    body = start + _HEADER[layout]
+    serial = _word(plain, start + _SERIAL[layout])
+    short = layout == SHORT_SERIAL
+    if short.any():
+        serial[short] >>= 8
     total = index = np.zeros(len(start), np.int64)
     if packed.any():
-        there = np.where(packed, tail, start)
+        there = np.where(packed, body, start)
         total = np.where(packed, _word(plain, there), 0)
         index = np.where(packed, _word(plain, there + 2), 0)
+        body = body + 4 * packed
+    phone = start + _PHONE[layout]
     return Heads(
-        plain,
-        start,
-        message,
-        attributes,
-        layout,
-        start + _PHONE[layout],
-        serial,
-        total,
-        index,
-        tail + 4 * packed,
-        stop - 1,
+        plain, start, message, attributes, layout, phone, serial, total, index, body, stop - 1
     )
 
 
@@ -179,31 +191,22 @@ def identities(heads: Heads) -> list[bytes]:
         if len(rows) == 0:
             continue
         digits = bcd_digits(gather(heads.buffer, heads.phone[rows], size))
-        names = _stripped(digits)
+        texts = (digits + np.uint8(0x30)).view(f"S{2 * size}").ravel().tolist()
+        names = [text.lstrip(b"0") or b"0" for text in texts]
         odd = (digits > 9).any(axis=1)
-        for row in np.flatnonzero(odd).tolist():
-            names[row] = _packed_imei(digits[row])
+        if odd.any():
+            for row in np.flatnonzero(odd).tolist():
+                names[row] = packed_imei("".join(f"{digit:x}" for digit in digits[row].tolist()))
+        if len(rows) == len(heads):
+            return names
         for row, name in zip(rows.tolist(), names, strict=True):
             found[row] = name
     return found
 
 
-def _stripped(digits: Bytes) -> list[bytes]:
-    """Digits as text without the zeros before them."""
-    width = digits.shape[1]
-    zeros = np.minimum((np.cumsum(digits, axis=1, dtype=np.int64) == 0).sum(axis=1), width - 1)
-    place = np.arange(width) + zeros[:, None]
-    text = np.where(
-        place < width,
-        np.take_along_axis(digits, np.minimum(place, width - 1), axis=1) + np.uint8(0x30),
-        np.uint8(0),
-    ).astype(np.uint8)
-    names: list[bytes] = np.ascontiguousarray(text).view(f"S{width}").ravel().tolist()
-    return names
-
-
-def _packed_imei(digits: Bytes) -> bytes:
-    number = str(int("".join(f"{digit:x}" for digit in digits.tolist()), 16))
+def packed_imei(digits: str) -> bytes:
+    """The IMEI that is packed as a number of these hexadecimal digits."""
+    number = str(int(digits, 16))
     total = 0
     for place, digit in enumerate(reversed(number)):
         value = int(digit) * (2 if place % 2 == 0 else 1)

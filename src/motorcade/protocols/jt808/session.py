@@ -14,13 +14,13 @@ from motorcade.errors import MessageError
 from motorcade.protocols.commands import Answer
 from motorcade.protocols.frames import Frames
 from motorcade.protocols.jt808 import events
+from motorcade.protocols.jt808.alone import Head, read_head
 from motorcade.protocols.jt808.answers import STORED, answer, flags_for, general, say
 from motorcade.protocols.jt808.commands import general_answer, specific_answer
 from motorcade.protocols.jt808.decode import decode
 from motorcade.protocols.jt808.events import Event, Refused
 from motorcade.protocols.jt808.fragments import Fragments
 from motorcade.protocols.jt808.framing import cut
-from motorcade.protocols.jt808.heads import EDITION_2019, frames_of, identities, read_heads
 from motorcade.protocols.jt808.hear import hear
 from motorcade.protocols.jt808.messages import read_message
 from motorcade.protocols.jt808.registration import read_auth, read_registration
@@ -93,43 +93,38 @@ class Session:
 
     def handle(self, frame: bytes, now: int, settings: Any = None) -> Event | None:
         """What a frame asks for; None for a record the peer may send."""
-        zero = np.zeros(1, np.int64)
-        heads = read_heads(frames_of(np.frombuffer(frame, np.uint8), zero, zero + len(frame), zero))
-        message = int(heads.message[0])
-        new = int(heads.layout[0]) == EDITION_2019
+        head = read_head(frame)
+        message = head.message
         if message == AUTH:
-            phone = int(heads.phone[0]) - new
-            named = heads.buffer[phone : phone + (11 if new else 6)].tobytes()
-            self.address = (2019 if new else 2013, named)
+            self.address = (head.edition, head.named)
         base: dict[str, Any] = {
             "frame": frame,
             "session": self,
             "message": message,
-            "serial": int(heads.serial[0]),
+            "serial": head.serial,
         }
         if message in RECORDS:
             return None if self.role else Refused(**base, **_fault("login", "Data before login."))
         if message & 0x8000 and message < 0xE000:
             return Refused(**base, **_fault("direction", "Only a platform may send this."))
-        edition = 2019 if new else 2013
         try:
-            return self._asked(message, base, heads.body_of(0), edition, identities(heads)[0])
+            return self._asked(message, base, head)
         except MessageError as error:
             return Refused(**base, **_fault("structure", error.detail, result_of("structure") + 1))
 
-    def _asked(
-        self, message: int, base: dict[str, Any], body: bytes, edition: int, phone: bytes
-    ) -> Event:
-        identity = phone.decode("ascii")
+    def _asked(self, message: int, base: dict[str, Any], head: Head) -> Event:
+        body, edition = head.body, head.edition
         if message == REGISTER:
             facts = read_registration(body, edition)
             names = {name: facts[name] for name in ("vin", "plate", "terminal")}
-            return events.RegistrationRequested(**base, identity=identity, **names, facts=facts)
+            return events.RegistrationRequested(
+                **base, identity=head.identity, **names, facts=facts
+            )
         if message == AUTH:
             facts = read_auth(body, edition)
             code = facts.pop("code")
             return events.LoginRequested(
-                **base, identity=identity, credential=code or None, facts=facts
+                **base, identity=head.identity, credential=code or None, facts=facts
             )
         if message == HEARTBEAT:
             return events.Heartbeat(**base)
