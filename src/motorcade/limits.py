@@ -458,6 +458,10 @@ MQTT_FILTERS_MAX: Final = 8
 MQTT_WILL_BYTES_MAX: Final = 1 << 10
 """Payload of a will, which each session keeps. At the bound: the CONNECT is refused (0x97)."""
 
+MQTT_FILTER_BYTES_MAX: Final = 100
+"""One filter; its first 25 bytes are given, and eight fit the 1,024 the registry keeps of a session.
+At the bound: the filter is refused (0x97)."""
+
 MQTT_COMMANDS_IN_FLIGHT_MAX: Final = 64
 """Commands one session has not heard of, unless the client takes fewer. At the bound: try later."""
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 import structlog
 
-from motorcade.errors import MotorcadeError
+from motorcade.errors import CapacityError, DependencyError
 from motorcade.fleet.kept import KeptSession
 from motorcade.gateway.peers import Peer
 
@@ -39,6 +39,7 @@ class Keeping:
         self._listener = listener
         self._name = listener.name
         self._waiting: dict[int, KeptSession] = {}
+        self._writing: dict[int, KeptSession] = {}
         self._task: asyncio.Task[None] | None = None
 
     def note(self, peer: Peer, *, ended: bool) -> None:
@@ -63,12 +64,18 @@ class Keeping:
         if not kept:
             return
         # What is not written yet is newer than what is.
-        waiting = {vehicle: one.state for vehicle, one in self._waiting.items() if vehicle in kept}
+        newer = {**self._writing, **self._waiting}
+        waiting = {vehicle: newer[vehicle].state for vehicle in kept if vehicle in newer}
         asked = [vehicle for vehicle in kept if vehicle not in waiting]
         found = await self._listener.shared.directory.kept_sessions(self._name, asked)
         for vehicle, state in {**found, **waiting}.items():
-            if state:
-                kept[vehicle].session.resume(_FILTERS.decode(state))
+            try:
+                filters = _FILTERS.decode(state) if state else ()
+            except msgspec.DecodeError as error:
+                _log.warning("a kept session is unreadable; it begins anew", reason=str(error))
+                continue
+            if filters:
+                kept[vehicle].session.resume(filters)
 
     async def settled(self) -> None:
         """Returns when all is written or the registry has refused it once more."""
@@ -86,13 +93,18 @@ class Keeping:
         try:
             while self._waiting:
                 some, self._waiting = self._waiting, {}
+                self._writing = some
                 try:
                     await self._listener.shared.directory.keep_sessions(
                         self._name, list(some.values())
                     )
-                except MotorcadeError as error:
+                except (CapacityError, DependencyError) as error:
                     self._waiting = {**some, **self._waiting}
                     _log.warning("sessions are not kept yet", reason=error.detail)
                     await asyncio.sleep(_PAUSE_S)
+                except Exception:
+                    # What the registry will never take must not keep it from taking later ones.
+                    _log.exception("sessions cannot be kept", vehicles=list(some))
         finally:
+            self._writing = {}
             self._task = None

@@ -92,5 +92,6 @@ def test_the_bounds_on_the_page_are_the_codes() -> None:
         limits.MQTT_WILL_BYTES_MAX,
         limits.MQTT_SESSION_EXPIRY_S_MAX,
         limits.MQTT_FILTERS_MAX,
+        limits.MQTT_FILTER_BYTES_MAX,
     ):
         assert f"{bound:,}" in PAGE

@@ -40,6 +40,9 @@ def test_other_names_are_no_channels(name: bytes) -> None:
         (f"v/{VIN}/down/#/x", "filter"),
         (f"v/{VIN}/down/x+", "filter"),
         (f"$share/a/v/{VIN}/down/#", "shared"),
+        (f"v/{VIN}/down/{'x' * 75}", ""),
+        (f"v/{VIN}/down/{'x' * 76}", "quota"),
+        (f"v/{VIN}/down/{'ä' * 38}", "quota"),
     ],
 )
 def test_filters_are_below_down(name: str, fault: str) -> None:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from motorcade.limits import MQTT_FILTER_BYTES_MAX
+
 __all__ = ["ANSWER", "COMMAND", "covers_commands", "down", "filter_fault", "is_channel", "up"]
 
 ANSWER: Final = "answer"
@@ -48,7 +50,9 @@ def filter_fault(name: str, vin: str) -> str:
         ):
             return "filter"
     start = down(vin)
-    return "" if name.startswith(start) and len(name) > len(start) else "not_authorized"
+    if not name.startswith(start) or len(name) == len(start):
+        return "not_authorized"
+    return "quota" if len(name.encode()) > MQTT_FILTER_BYTES_MAX else ""
 
 
 def covers_commands(name: str, vin: str) -> bool:

@@ -1,0 +1,92 @@
+"""Kept sessions are written behind: in order, whatever the registry takes or refuses."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+
+from motorcade.clock import SystemClock
+from motorcade.errors import Invalid
+from motorcade.fleet.kept import KeptSession
+from motorcade.gateway.keeping import Keeping
+
+OLD, NEW = (("v/x/down/old", 1),), (("v/x/down/#", 1),)
+
+
+class Registry:
+    """Keeps sessions once ``open``; refuses those of vehicle 13."""
+
+    def __init__(self) -> None:
+        self.open = asyncio.Event()
+        self.open.set()
+        self.kept: dict[int, bytes] = {}
+
+    async def keep_sessions(self, _protocol: str, sessions: Sequence[KeptSession]) -> None:
+        await self.open.wait()
+        if any(one.vehicle == 13 for one in sessions):
+            raise Invalid("too long")
+        self.kept.update({one.vehicle: one.state for one in sessions})
+
+    async def kept_sessions(self, _protocol: str, vehicles: Sequence[int]) -> Mapping[int, bytes]:
+        return {vehicle: self.kept[vehicle] for vehicle in vehicles if vehicle in self.kept}
+
+
+class Session:
+    """What keeping needs of a session."""
+
+    def __init__(self, filters: tuple[tuple[str, int], ...] = ()) -> None:
+        self.expiry_s = 60
+        self.filters = filters
+
+    def resume(self, filters: tuple[tuple[str, int], ...]) -> None:
+        self.filters = filters
+
+
+def keeping(registry: Registry) -> Keeping:
+    shared = SimpleNamespace(directory=registry, clock=SystemClock())
+    table = SimpleNamespace(vehicle=list(range(20)), tenant=[1] * 20)
+    listener: Any = SimpleNamespace(shared=shared, table=table, name="mqtt")
+    return Keeping(listener)
+
+
+def note(made: Keeping, vehicle: int, filters: tuple[tuple[str, int], ...]) -> None:
+    peer: Any = SimpleNamespace(slot=vehicle, session=Session(filters))
+    made.note(peer, ended=False)
+
+
+async def resumed(made: Keeping, vehicle: int) -> tuple[tuple[str, int], ...]:
+    event = SimpleNamespace(clean=False, session=Session())
+    await made.resumed([(event, vehicle)])
+    return event.session.filters
+
+
+async def test_what_is_being_written_is_newer_than_what_is_read() -> None:
+    registry = Registry()
+    registry.kept[1] = msgspec.msgpack.encode(OLD)
+    registry.open.clear()
+    made = keeping(registry)
+    note(made, 1, NEW)
+    await asyncio.sleep(0.01)  # the writer has begun
+    assert await resumed(made, 1) == NEW
+    registry.open.set()
+    await made.settled()
+    assert await resumed(made, 1) == NEW
+
+
+async def test_one_the_registry_refuses_does_not_hold_up_later_ones() -> None:
+    made = keeping(registry := Registry())
+    note(made, 13, NEW)
+    await made.settled()
+    note(made, 1, NEW)
+    await made.settled()
+    assert list(registry.kept) == [1]
+
+
+async def test_an_unreadable_one_begins_anew() -> None:
+    registry = Registry()
+    registry.kept[1] = b"\xc1"
+    assert await resumed(keeping(registry), 1) == ()
