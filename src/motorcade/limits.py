@@ -14,14 +14,12 @@ LOG_MESSAGE_BYTES_MAX: Final = 1 << 20
 the fsync of one message near a millisecond. At the bound: the batch is split by rows."""
 
 LOG_APPENDS_IN_FLIGHT_MAX: Final = 32
-"""Appends a process may await at once. At the bound: ``append`` waits, sockets are read
-slower."""
+"""Appends a process may await at once. At the bound: ``append`` waits, sockets wait with it."""
 
 # ── gateway ──────────────────────────────────────────────────────────────────────────────────────
 # ── api ──────────────────────────────────────────────────────────────────────────────────────────
 API_CONNECTIONS_MAX: Final = 4_096
-"""Requests one process works on at once. At the bound: further ones wait in the kernel's
-backlog."""
+"""Requests one process works on at once. At the bound: further ones wait in the kernel."""
 
 API_HEADER_TIMEOUT_MS: Final = 10_000
 """A client that has not sent its request's head by then is closed (slow loris)."""
@@ -158,8 +156,7 @@ descriptor limit): a new connection is closed at once, so that the ones that are
 served."""
 
 GATEWAY_SPARE_DESCRIPTORS: Final = 64
-"""Descriptors kept for engines, files and listeners when the descriptor limit is what bounds
-us."""
+"""Descriptors kept for engines, files and listeners where the descriptor limit bounds us."""
 
 GATEWAY_TICKS_IN_FLIGHT_MAX: Final = 8
 """Ticks awaiting their append. One fsync takes one to five ticks; more would only hold memory. At
@@ -193,8 +190,7 @@ GATEWAY_VEHICLES_CACHED_MAX: Final = 500_000
 again."""
 
 GATEWAY_LOGINS_PER_ROUND_MAX: Final = 1024
-"""Logins resolved and stored in one go; the next round takes the rest. Each peer has one at
-most."""
+"""Logins resolved and stored in one go, a peer's one at most; the next round takes the rest."""
 
 GATEWAY_QUARANTINED_PER_S_MAX: Final = 100
 """Quarantine entries per second and process: enough to see what is wrong, too few to fill a disk.
@@ -459,8 +455,8 @@ MQTT_WILL_BYTES_MAX: Final = 1 << 10
 """Payload of a will, which each session keeps. At the bound: the CONNECT is refused (0x97)."""
 
 MQTT_FILTER_BYTES_MAX: Final = 100
-"""One filter; its first 25 bytes are given, and eight fit the 1,024 the registry keeps of a session.
-At the bound: the filter is refused (0x97)."""
+"""One filter, 25 bytes of it given; eight fit the 1,024 the registry keeps of a session. At the
+bound: the filter is refused (0x97)."""
 
 MQTT_COMMANDS_IN_FLIGHT_MAX: Final = 64
 """Commands one session has not heard of, unless the client takes fewer. At the bound: try later."""
