@@ -308,3 +308,27 @@ async def test_what_comes_right_after_its_making_is_a_forwarders(world: World, h
     finally:
         second.close()
         await world.stop()
+
+
+async def test_a_rule_that_cannot_be_read_keeps_its_spool(world: World, hook: Hook) -> None:
+    """As where an older release reads a newer one's rule: what is unsent waits for who can."""
+    tenant = await world.tenant("acme", 1)
+    made = await world.forwarder("acme", "newer", "webhook", {"url": hook.url})
+    await world.log.spools.ensure(made.id, 1 << 20, 3600)
+    await world.log.spools.ensure(made.id + 1_000, 1 << 20, 3600)
+    async with world.fleet.store.tenant(tenant) as connection:
+        await connection.execute("UPDATE forwarders SET rule = rule || '{\"newer\": 1}'")
+    world.start()
+    await eventually(lambda: _names_are(world, {made.id}))
+    await world.fleet.create_tenant("more")
+    await world.forwarder("acme", "other", "webhook", {"url": hook.url})
+    await eventually(lambda: _names_are(world, {made.id, made.id + 1}))
+    async with world.fleet.store.tenant(tenant) as connection:
+        await connection.execute("UPDATE forwarders SET rule = '{}' WHERE name = 'other'")
+    third = await world.forwarder("acme", "third", "webhook", {"url": hook.url})
+    await world.ready(third)
+    await eventually(lambda: _names_are(world, {made.id, made.id + 1, third.id}))
+
+
+async def _names_are(world: World, expected: set[int]) -> bool:
+    return await world.log.spools.names() == expected

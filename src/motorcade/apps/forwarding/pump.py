@@ -203,13 +203,15 @@ class Pump:
         """Put what is not on the spool yet; tried until NATS takes it, counted as lost where it
         never will."""
         for group in _groups(parts):
+            again = False
             while True:
                 try:
-                    await self._put_group(channel, group)
+                    await self._put_group(channel, group, again=again)
                     break
                 except DependencyError as error:
                     _log.warning("spool waits", forwarder=channel.forwarder, why=error.detail)
                     channel.puts.pop(self.partition, None)
+                    again = True
                     await asyncio.sleep(_RETRY_S)
                 except MotorcadeError as error:
                     rows = sum(len(batch) for _, batches in group for batch in batches)
@@ -221,13 +223,19 @@ class Pump:
                 return
 
     async def _put_group(
-        self, channel: Channel, group: Sequence[tuple[Record, list[SignalBatch]]]
+        self,
+        channel: Channel,
+        group: Sequence[tuple[Record, list[SignalBatch]]],
+        *,
+        again: bool,
     ) -> None:
         after = await channel.prepare(self._log, self.partition)
         fresh = [(record, rows) for record, rows in group if record.sequence > after.through]
         if not fresh:
+            if again:  # the try before was stored after all, and with it what is missing
+                channel.missing.pop(self.partition, None)
             return
-        after = after._replace(rows=after.rows + channel.missing.pop(self.partition, 0))
+        after = after._replace(rows=after.rows + channel.missing.get(self.partition, 0))
         channel.puts[self.partition] = await self._log.spools.put(
             channel.forwarder,
             self.partition,
@@ -236,6 +244,7 @@ class Pump:
             after=after,
             time_us=fresh[0][0].time_us,
         )
+        channel.missing.pop(self.partition, None)
 
 
 def _groups(

@@ -141,8 +141,8 @@ class Forwarding(Collector):
                 positions = await self._store.positions()
                 spools = await self._log.spools.names()
                 await self._reload()
-                # Listed before the rules were read: whose rule is not there is gone for good.
-                for number in spools - self._known.keys():
+                # Listed before the rules: whose forwarder is not there is gone for good.
+                for number in spools - await self._store.ids():
                     if number % self._workers == self._index:
                         await self._log.spools.remove(number)
                 return positions
@@ -169,6 +169,9 @@ class Forwarding(Collector):
         every = await self._store.every()
         found = {forwarder.id: (forwarder, position, state) for forwarder, position, state in every}
         removed = self._known.keys() - found.keys()
+        if removed:
+            # A rule that cannot be read any more is no reason to forget what is unsent.
+            removed -= await self._store.ids()
         for number, (forwarder, position, state) in found.items():
             before = self._known.get(number)
             if before is not None and before.changed == forwarder.changed:
@@ -203,6 +206,7 @@ class Forwarding(Collector):
             rule.spool_bytes_max,
             rule.spool_age_s,
             seen={} if before is None else before.seen,
+            missing={} if before is None else before.missing,
         )
         if forwarder.id % self._workers != self._index:
             return

@@ -190,6 +190,13 @@ class Forwarders:
                 _log.error("forwarder unreadable", forwarder=row[0], detail=error.detail)
         return found
 
+    async def ids(self) -> set[int]:
+        """Every tenant's forwarders by number, also those whose rule cannot be read (platform
+        scope)."""
+        async with self._store.platform() as connection:
+            cursor = await connection.execute("SELECT id FROM forwarders")
+            return {int(row[0]) for row in await cursor.fetchall()}
+
     async def positions(self) -> dict[int, int]:
         """How far each partition of the log has been read for all of them (platform scope)."""
         async with self._store.platform() as connection:
