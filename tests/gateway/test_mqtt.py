@@ -109,6 +109,22 @@ async def test_who_proves_nothing_is_refused(world: World, gateway: Gateway, ver
     await eventually(lambda: gateway.connections == 0)
 
 
+async def test_secrets_of_refused_logins_are_not_shown(world: World, gateway: Gateway) -> None:
+    vin = car_of(world)
+    for will in (None, aiomqtt.Will("not/ones/own", b"x")):
+        with pytest.raises(aiomqtt.MqttError):
+            async with client(gateway, vin, password="vt_of_another", will=will):
+                pass
+
+    async def kept() -> Any:
+        page = await world.log.quarantined(None, 100)
+        return {one.code for one in page.entries} >= {"credentials", "will"} and page.entries
+
+    entries = await eventually(kept)
+    assert not any(b"vt_of_another" in one.data for one in entries)
+    assert any(vin.encode() in one.data for one in entries)
+
+
 async def test_topics_of_another_car_are_refused(world: World, gateway: Gateway) -> None:
     vin, other = car_of(world), car_of(world)
     async with client(gateway, vin) as car:

@@ -344,9 +344,12 @@ class Conversation:
         return self._shared.settings.by_tenant.get(int(self.table.tenant[peer.slot]))
 
     def strange(self, frame: bytes, peer: Peer, code: str, reason: str = "") -> None:
-        """Count a single frame that is not used and keep it for people to see."""
+        """Count a single frame that is not used and keep it for people to see; of a login, which
+        may bring a secret, only that there was one."""
         self._shared.metrics.rejects[code] += 1
         vin = vin_text(bytes(self.table.identity[peer.slot]))
+        if self._protocol.is_login(frames_from([frame]))[0]:
+            frame = b""
         self._quarantine(code, reason or _REASONS.get(code, code), frame, peer, vin)
 
     def _seek(self, peer: Peer, identities: set[bytes]) -> None:

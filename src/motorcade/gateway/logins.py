@@ -284,7 +284,7 @@ class Logins:
             self._listener.release(peer)
 
     def keep(self, code: str, reason: str, request: Request, tenant: int) -> None:
-        """Count a refused login and keep its frame for people to see."""
+        """Count a refused login and keep its frame, without its secret, for people to see."""
         name = self._protocol.vins(frames_from([request.frame]))[0]
         self._shared.metrics.rejects[code] += 1
         self._shared.quarantine.add(
@@ -294,8 +294,17 @@ class Logins:
             peer=request.peer,
             code=code,
             reason=reason,
-            data=request.frame,
+            data=_without_secret(request),
         )
+
+
+def _without_secret(request: Request) -> bytes:
+    """A login's frame as it may be shown: its secret may be another vehicle's right one."""
+    secret = getattr(request.event, "credential", None)
+    if not secret:
+        return request.frame
+    hidden = secret.encode()
+    return request.frame.replace(hidden, b"*" * len(hidden)) if hidden in request.frame else b""
 
 
 def _addressed(read: Decoded, frames: Frames) -> Iterator[SignalBatch]:
