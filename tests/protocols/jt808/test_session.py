@@ -20,7 +20,6 @@ from motorcade.protocols.jt808.events import (
     LoginRequested,
     Refused,
     RegistrationRequested,
-    Replied,
     TimeSync,
 )
 from motorcade.protocols.jt808.fragments import Fragments, Part
@@ -131,16 +130,12 @@ def test_records_before_login_are_refused() -> None:
     assert logged_in().handle(up(0x0200, bytes(28)), NOW) is None
 
 
-def test_alarm_files() -> None:
+@pytest.mark.parametrize("message", [0x1211, 0x1212])
+def test_nobody_is_told_that_an_alarms_file_is_here(message: int) -> None:
     name = b"\x05a.jpg\x00" + (4096).to_bytes(4, "big")
-    begins = logged_in().handle(up(0x1211, name), NOW)
-    assert isinstance(begins, Replied)
-    assert begins.reply(1, NOW) == general(up(0x1211, name), 5, 0x1211, 0)
-    ends = logged_in().handle(up(0x1212, name), NOW)
-    assert isinstance(ends, Replied)
-    said = plain_of(ends.reply(1, NOW))
-    assert said[:2] == b"\x92\x12"
-    assert said.endswith(b"\x05a.jpg\x00\x00\x00")
+    event = logged_in().handle(up(message, name), NOW)
+    assert isinstance(event, Refused)
+    assert event.reply(1, NOW) == general(up(message, name), 5, message, 3)
 
 
 def answered(message: int, body: bytes, session: Session | None = None) -> Answer | None:

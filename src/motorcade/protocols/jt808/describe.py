@@ -21,6 +21,7 @@ from motorcade.protocols.jt808.heads import (
 )
 from motorcade.protocols.jt808.leftovers import read_raw
 from motorcade.protocols.jt808.messages import read_location, read_message
+from motorcade.protocols.jt808.pieces import are_pieces
 from motorcade.protocols.jt808.plan import NESTED, plan
 from motorcade.protocols.jt808.session import Session
 from motorcade.protocols.jt808.words import (
@@ -69,7 +70,9 @@ def describe(
     if int(heads.index[0]):
         raw["part"] = f"{int(heads.index[0])} of {int(heads.total[0])}"
         raw["body"] = {"hex": heads.body_of(0).hex()}
-        return result
+        if are_pieces(heads)[0]:
+            _decoded(result, frames, moment)
+        return _timed(result, now)
     located = message in POSITIONS or message in BATCHES
     if located:
         raw.update(_located(heads, message))
@@ -81,6 +84,11 @@ def describe(
         if message in _TALKS:
             _signals(result, decode(frames, moment))
         _talk(result, frame, session, moment)
+    return _timed(result, now)
+
+
+def _timed(result: dict[str, Any], now: int | None) -> dict[str, Any]:
+    """No time where nobody told one."""
     if now is None and result["event_time"] == _EPOCH:
         result["event_time"] = None
     return result

@@ -22,7 +22,6 @@ __all__ = [
     "LoginRequested",
     "Refused",
     "RegistrationRequested",
-    "Replied",
     "TimeSync",
 ]
 
@@ -118,16 +117,6 @@ class TimeSync(Event):
 
     def reply(self, flag: int, now: int) -> bytes:
         return say(self.frame, TIME_ANSWER, bcd_time(now, 0)) if flag else b""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Replied(Event):
-    """Something that has one answer, whoever decides: ``data`` is sent."""
-
-    data: bytes
-
-    def reply(self, flag: int, now: int) -> bytes:
-        return self.data
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

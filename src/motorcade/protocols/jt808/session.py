@@ -15,7 +15,7 @@ from motorcade.protocols.commands import Answer
 from motorcade.protocols.frames import Frames
 from motorcade.protocols.jt808 import events
 from motorcade.protocols.jt808.alone import Head, read_head
-from motorcade.protocols.jt808.answers import STORED, answer, flags_for, general, say
+from motorcade.protocols.jt808.answers import STORED, answer, flags_for
 from motorcade.protocols.jt808.commands import general_answer, specific_answer
 from motorcade.protocols.jt808.decode import decode
 from motorcade.protocols.jt808.events import Event, Refused
@@ -29,7 +29,6 @@ from motorcade.protocols.jt808.words import (
     AUTH,
     COPY,
     DEREGISTER,
-    FILE_ANSWER,
     GENERAL,
     HEARTBEAT,
     RECORDS,
@@ -141,7 +140,9 @@ class Session:
         if message == RESEND_ASKED:
             return events.Answered(**base, answer=None, facts=read_message(message, body, edition))
         if message in ALARM_FILES:
-            return events.Replied(**base, data=_file_answer(message, base, body))
+            # Another answer would let it delete a file that nobody has.
+            reason = "Files of alarms are not taken here; they need an attachment server."
+            return Refused(**base, **_fault("message", reason, _UNSUPPORTED))
         reason = f"Message 0x{message:04X} is not one of the standard."
         return Refused(**base, **_fault("message", reason, _UNSUPPORTED))
 
@@ -163,7 +164,7 @@ class Session:
         """What a platform that accepts everything well-formed answers."""
         role, self.role = self.role, "terminal"
         heard = hear(frames, [self], now)
-        said = b"".join(data for _, data in heard.replies)
+        said = b""
         for row in range(len(heard.frames)):
             said += self._one_reply(heard.frames.take(np.array([row])), now)
         self.role = role
@@ -178,14 +179,6 @@ class Session:
             return said
         flags = flags_for(frames, decode(frames, now).rejects)
         return answer(frames, flags, np.zeros(1, bool), now).buffer
-
-
-def _file_answer(message: int, base: dict[str, Any], body: bytes) -> bytes:
-    """0x1211 gets the general answer, 0x1212 the one of its own: nothing is missing."""
-    if message == ALARM_FILES[0]:
-        return general(base["frame"], base["serial"], message, 0)
-    name = body[: 2 + body[0]] if body else b"\0\0"
-    return say(base["frame"], FILE_ANSWER, name + b"\0\0")
 
 
 def _fault(code: str, reason: str, owed: int = 0) -> dict[str, Any]:

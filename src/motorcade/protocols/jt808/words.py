@@ -15,7 +15,6 @@ __all__ = [
     "DEREGISTER",
     "ENCRYPTED",
     "EVENTS",
-    "FILE_ANSWER",
     "GENERAL",
     "HEARTBEAT",
     "LOCATION",
@@ -64,7 +63,6 @@ RESEND: Final = 0x8003
 TIME_ANSWER: Final = 0x8004
 REGISTER_ANSWER: Final = 0x8100
 MEDIA_ANSWER: Final = 0x8800
-FILE_ANSWER: Final = 0x9212
 COPY: Final = 0x0FFF
 """Not the standard's: what ``hear`` puts behind an answer that is also a record, for the
 conversation to see. Its body is the answer's id and body."""
@@ -214,6 +212,7 @@ EVENTS: Final = (
 """Messages kept as rows of kind ``event``."""
 
 ALARM_FILES: Final = (0x1211, 0x1212)
+"""What a terminal says to an attachment server before and behind a file."""
 
 RECORDS: Final = (*POSITIONS, *BATCHES, MEDIA, *EVENTS)
 """Messages that become rows and are answered when those are on disk."""
