@@ -186,3 +186,32 @@ async def test_full_vehicles_are_skipped_and_counted(bulk: Bulk, world: World) -
     async with bulk.running():
         job = await bulk.until_done(await bulk.create())
     assert (job.made, job.skipped) == (9, 1)
+
+
+async def test_a_cancelled_job_makes_no_further_command(bulk: Bulk, world: World) -> None:
+    """Also where a worker had already begun with its next page."""
+    runner = bulk.runner()
+    for state in ("cancelled", "paused"):
+        job = await bulk.create()
+        shares = [share for share in await runner._shares() if share.bulk == job.id]
+        await bulk.bulks.change(world.tenant, job.id, state)
+        for share in shares:
+            with pytest.raises(Conflict, match="stopped"):
+                await runner._advance(share, 50)
+        assert await bulk.commanded(job) == []
+        assert (await bulk.bulks.job(world.tenant, job.id)).state == state
+
+
+async def test_a_job_nobody_can_read_ends_and_holds_up_nobody(bulk: Bulk, world: World) -> None:
+    odd, job = await bulk.create(), await bulk.create()
+    async with world.fleet.store.tenant(world.tenant) as connection:
+        await connection.execute(
+            "UPDATE command_bulks SET template = template - 'kind' WHERE id = %s", (odd.id,)
+        )
+    async with bulk.running():
+        await bulk.until_done(job)
+    async with world.fleet.store.tenant(world.tenant) as connection:
+        cursor = await connection.execute(
+            "SELECT state FROM command_bulks WHERE id = %s", (odd.id,)
+        )
+        assert await cursor.fetchall() == [("cancelled",)]

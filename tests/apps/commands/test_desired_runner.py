@@ -167,6 +167,26 @@ async def test_a_drift_is_put_right_when_the_vehicle_comes_back(
         assert row.parameters == {"signals": {AIR: True}}
 
 
+async def test_a_wish_that_means_nothing_any_more_holds_up_nobody(
+    wishes: Wishes, world: World
+) -> None:
+    """As after a change of the catalogue: it was good when it was made."""
+    odd, car = world.vehicles[1], world.vehicles[2]
+    for one in (odd, car):
+        await wishes.put(one, {FAN: 50})
+        world.links.up(one, FakeLink(f"l{one}"))
+    async with world.fleet.store.tenant(world.tenant) as connection:
+        await connection.execute(
+            "UPDATE desired_states SET signals = jsonb_build_object(%s::text, 1000)"
+            " WHERE vehicle = %s",
+            (FAN, odd),
+        )
+    async with wishes.running():
+        (row,) = await wishes.until_made(car, 1)
+        assert row.parameters == {"signals": {FAN: 50}}
+    assert await wishes.made(odd) == []
+
+
 def test_values_are_compared_as_they_are_stored() -> None:
     assert not differs(21.3, 21.299999237060547, "float")
     assert differs(21.3, 21.299999237060547, "double")

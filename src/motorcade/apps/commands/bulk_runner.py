@@ -50,6 +50,10 @@ class _Share(NamedTuple):
     after: int
 
 
+class _Elsewhere(Conflict):
+    """The page is not this runner's to make; nothing of it was."""
+
+
 class BulkRunner:
     """The shares of ``own`` partitions, of ``partitions`` in all."""
 
@@ -106,6 +110,8 @@ class BulkRunner:
                 continue
             try:
                 await self._advance(share, min(room, self._page))
+            except _Elsewhere:
+                continue
             except Conflict:
                 async with self._store.platform() as connection:
                     await skip_numbers(connection, await self._next(connection, share, self._page))
@@ -126,16 +132,17 @@ class BulkRunner:
                 " ORDER BY b.made_us, p.partition",
                 (self._own,),
             )
-            return [
-                _Share(
-                    row[0],
-                    row[1],
-                    msgspec.convert(row[2], Asked),
-                    msgspec.convert(row[3], Chosen),
-                    *row[4:],
-                )
-                for row in await cursor.fetchall()
-            ]
+            found: list[_Share] = []
+            for bulk, tenant, template, chosen, *rest in await cursor.fetchall():
+                try:
+                    asked = msgspec.convert(template, Asked)
+                    found.append(
+                        _Share(bulk, tenant, asked, msgspec.convert(chosen, Chosen), *rest)
+                    )
+                except msgspec.ValidationError as error:
+                    _log.error("a bulk job cannot be read", bulk=bulk.hex, why=str(error))
+                    await self._finish(connection, bulk, "cancelled", anyway=True)
+            return found
 
     def _allowed(self, share: _Share) -> int:
         """How many commands the job's rate lets this share make now."""
@@ -163,14 +170,22 @@ class BulkRunner:
             now_us = self._clock.now_us()
             rows = [self._row(share, vehicle, now_us) for vehicle in found if vehicle not in full]
             await insert(connection, rows, {})
+            # Who pauses or cancels waits for this page, or this page is not made. The last share
+            # is going to change the job: two that held it shared would wait for each other.
+            lock = "NO KEY UPDATE" if done else "SHARE"
+            running = await connection.execute(
+                "SELECT 1 FROM command_bulks WHERE id = %s AND state = 'running'"
+                f" FOR {lock}".encode(),
+                (share.bulk,),
+            )
             cursor = await connection.execute(
                 "UPDATE command_bulk_parts SET after = %s, made = made + %s,"
                 " skipped = skipped + %s, done = %s"
                 " WHERE bulk = %s AND partition = %s AND after = %s AND NOT done RETURNING 1",
                 (after, len(rows), len(full), done, share.bulk, share.partition, share.after),
             )
-            if not await cursor.fetchall():
-                raise Conflict("another process works on this share")
+            if not await running.fetchall() or not await cursor.fetchall():
+                raise _Elsewhere("the job was stopped, or another process works on this share")
             if done:
                 await self._finish(connection, share.bulk, "done")
         tokens, at_s = self._room.get((share.bulk, share.partition), (0.0, 0.0))

@@ -23,7 +23,7 @@ from motorcade.apps.commands.desk import full_of, insert
 from motorcade.apps.commands.policy import Link
 from motorcade.apps.commands.row import Row
 from motorcade.clock import Clock
-from motorcade.errors import CapacityError, Conflict, DependencyError
+from motorcade.errors import CapacityError, Conflict, DependencyError, Invalid
 from motorcade.fleet.store import Connection, Store
 from motorcade.log.log import Log
 from motorcade.signals.catalogue import Catalogue
@@ -163,6 +163,18 @@ class DesiredRunner:
         elif one.open:
             waits.append((one, False, now_us + round(_LOOK_S * 1e6)))
         elif any(link.reachable for link in self._links(one.vehicle)):
+            row = self._asked(one, wrong, now_us)
+            if row is None:
+                waits.append((one, False, seldom_us))
+            else:
+                made.append((one, row))
+        else:
+            self._wake(one.tenant, one.vehicle, "desired")
+            waits.append((one, False, seldom_us))
+
+    def _asked(self, one: _Due, wrong: Mapping[str, Any], now_us: int) -> Row | None:
+        """The command for what differs; None where the catalogue has no such values any more."""
+        try:
             asked = ask(
                 "set",
                 {"signals": wrong},
@@ -171,13 +183,10 @@ class DesiredRunner:
                 ttl_s=self._config.desired_deadline_s,
                 maker="desired",
             )
-            row = row_for(
-                asked, one.tenant, one.vehicle, partitions=self._partitions, now_us=now_us
-            )
-            made.append((one, row))
-        else:
-            self._wake(one.tenant, one.vehicle, "desired")
-            waits.append((one, False, seldom_us))
+        except Invalid as error:
+            _log.error("a desired state means nothing", vehicle=one.vehicle, why=error.detail)
+            return None
+        return row_for(asked, one.tenant, one.vehicle, partitions=self._partitions, now_us=now_us)
 
     async def _save(
         self, made: list[tuple[_Due, Row]], waits: list[tuple[_Due, bool, int]]

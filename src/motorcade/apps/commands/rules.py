@@ -240,7 +240,7 @@ def _int(value: Any, parameter: Parameter, _: Catalogue) -> int:
 
 
 def _number(value: Any, parameter: Parameter, _: Catalogue) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if not _is_number(value):
         raise ValueError("must be a number")
     _bounded(value, parameter, "")
     return float(value)
@@ -345,7 +345,7 @@ def _typed(signal: Signal, value: Any, datatype: str) -> Any:
 
 def _measured(signal: Signal, value: Any, datatype: str) -> float | int:
     whole = datatype not in ("float", "double")
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if not _is_number(value):
         raise ValueError(f"{signal.path} is a number")
     if whole and value != int(value):
         raise ValueError(f"{signal.path} is a whole number")
@@ -357,7 +357,17 @@ def _measured(signal: Signal, value: Any, datatype: str) -> float | int:
         high = last - 1 if high is None else min(high, last - 1)
     if (low is not None and value < low) or (high is not None and value > high):
         raise ValueError(f"{signal.path} lies between {low} and {high}")
-    return int(value) if whole else float(value)
+    try:
+        return int(value) if whole else float(value)
+    except OverflowError:
+        raise ValueError(f"{signal.path} is a number that fits a double") from None
+
+
+def _is_number(value: Any) -> bool:
+    """Whether it is a number with an end; JSON has whole ones of any length."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _bounded(size: float, parameter: Parameter, of: str) -> None:
