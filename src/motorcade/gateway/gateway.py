@@ -255,7 +255,6 @@ class Gateway:
         for listener in self._listeners:
             if hint.protocol not in ("", listener.name):
                 continue
-            listener.linked.back(hint.vehicles)
             table = listener.table
             for slot in table.links_of(hint.vehicles):
                 peer = table.peer[slot]
@@ -263,6 +262,7 @@ class Gateway:
                 same = hint.bearer in ("", BEARERS[int(table.bearer[slot])])
                 if peer is not None and older and same:
                     listener.close(peer, "replaced")
+            listener.linked.back(hint.vehicles)  # also of those that were closed just now
 
 
 def connections_max(wanted: int) -> int:

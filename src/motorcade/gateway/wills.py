@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
+import structlog
 
 from motorcade.gateway.peers import Peer
 from motorcade.gateway.store import store
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Wills"]
 
+_log = structlog.get_logger(__name__)
 _TRIES: Final = 5
 _PAUSE_S: Final = 1.0
 
@@ -84,23 +86,32 @@ class Wills:
 
     async def _store(self) -> None:
         await asyncio.sleep(0)  # many links may break in one turn of the loop
-        shared, protocol = self._listener.shared, self._listener.protocol
         try:
             while self._waiting:
                 some, self._waiting = self._waiting, []
-                frames = frames_from([one.frame for one in some]).addressed(
-                    np.array([one.vehicle for one in some], np.uint64),
-                    np.array([one.tenant for one in some], np.uint32),
-                )
-                now_us, settings = shared.clock.now_us(), shared.settings.by_tenant
-                decoded = protocol.decode(frames, now_us, settings)
-                if self._listener.traits.wraps:
-                    decoded = unwrapped(protocol, frames, decoded, now_us, settings)
-                for reject in decoded.rejects:
-                    shared.metrics.rejects[reject.code] += 1
-                for _ in range(_TRIES):
-                    if await store(shared, decoded.batches) is None:
-                        break
-                    await asyncio.sleep(_PAUSE_S)
+                try:
+                    await self._stored(some)
+                except Exception:
+                    # A fault of ours costs these wills, not later ones, nor a stop its end.
+                    _log.exception("wills could not be stored")
+                    self._listener.shared.metrics.unstored["bug"] += len(some)
         finally:
             self._task = None
+
+    async def _stored(self, some: Sequence[_Will]) -> None:
+        """Store these, or give them up after a few tries."""
+        shared, protocol = self._listener.shared, self._listener.protocol
+        frames = frames_from([one.frame for one in some]).addressed(
+            np.array([one.vehicle for one in some], np.uint64),
+            np.array([one.tenant for one in some], np.uint32),
+        )
+        now_us, settings = shared.clock.now_us(), shared.settings.by_tenant
+        decoded = protocol.decode(frames, now_us, settings)
+        if self._listener.traits.wraps:
+            decoded = unwrapped(protocol, frames, decoded, now_us, settings)
+        for reject in decoded.rejects:
+            shared.metrics.rejects[reject.code] += 1
+        for _ in range(_TRIES):
+            if await store(shared, decoded.batches) is None:
+                break
+            await asyncio.sleep(_PAUSE_S)
