@@ -27,7 +27,7 @@ check: $(STAMP)  ## format, lint, types, layers, unit tests: under a minute
 	@$(BIN)/ruff check src tests bench
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/pytest -q -n 2 -m "not engines and not faults and not page and not processes"
+	@$(BIN)/pytest -q -n 2 -m "not engines and not faults and not page and not processes and not sweep"
 
 bench: $(STAMP)  ## every figure, as a table
 	@$(BIN)/motorcade bench all

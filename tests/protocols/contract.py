@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import ClassVar
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -59,6 +60,7 @@ def rows_by_frame(decoded: Decoded) -> dict[int, tuple[str, dict[str, object]]]:
     return found
 
 
+@pytest.mark.sweep
 class Contract:
     """The checks. Hypothesis draws what is broken; the frames are the protocol's own."""
 

@@ -11,6 +11,8 @@ import pytest
 from motorcade.errors import DependencyError, Invalid
 from motorcade.simulator.load import Load, LoadPlan, check_target
 
+pytestmark = pytest.mark.sweep
+
 
 def _plan(**values: Any) -> LoadPlan:
     return LoadPlan(**{"vehicles": 20, "tenants": 4, "seconds": 1.0, **values})

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from motorcade.wire.escape import Escaping, escape, unescape
 
+pytestmark = pytest.mark.sweep
+
 JT808 = Escaping(((0x7D, 0x01, 0x7D), (0x7D, 0x02, 0x7E)))
 JT809 = Escaping(((0x5A, 1, 0x5B), (0x5A, 2, 0x5A), (0x5E, 1, 0x5D), (0x5E, 2, 0x5E)))
 

@@ -1,7 +1,7 @@
 """What the platform asks of a vehicle and what the vehicle says to that, in every protocol's terms.
 
-In: a ``Command`` of the commands app. Out: ``Sealed`` bytes for one link, and ``Answer``s read from what
-came back. A protocol that can be commanded has ``COMMANDS`` (the kinds it can say) and
+In: a ``Command`` of the commands app. Out: ``Sealed`` bytes for one link, and ``Answer``s read from
+what came back. A protocol that can be commanded has ``COMMANDS`` (the kinds it can say) and
 ``encode_command(command, identity, session) -> Sealed``; its ``Answered`` events have ``answer``.
 """
 

@@ -4,8 +4,8 @@ In: columns a protocol decoded. Out: the same columns for the log, the twin and 
 
 A batch holds one message kind of any number of tenants
 (``docs/decisions/0002-a-log-record-holds-many-tenants.md``): ``report``, ``login``, ``logout``,
-``link`` (the session layer's word on links and presence), ``event`` (a message that is no telemetry:
-a driver's card, a pass-through) or ``media`` (a picture or sound in ``raw``). Columns:
+``link`` (the session layer's word on links and presence), ``event`` (a message that is no
+telemetry: a driver's card, a pass-through) or ``media`` (a picture or sound in ``raw``). Columns:
 
 ====================  ======================  =====================================================
 ``tenant``            uint32                  tenant number

@@ -31,6 +31,8 @@ class Nearest:
             self._by_lower[path.lower()] = path
             self._by_leaf.setdefault(leaf.lower(), []).append(path)
             self._by_branch.setdefault(branch.lower(), []).append(path)
+        for paths in self._by_leaf.values():  # the standard's own first, then the shortest
+            paths.sort(key=lambda one: (catalogue[one].origin != "vss", len(one)))
 
     def near(self, path: str) -> list[str]:
         """At most three paths."""
@@ -39,7 +41,7 @@ class Nearest:
         same = self._by_lower.get(lower)
         if same:
             return [same]
-        found = sorted(self._by_leaf.get(leaf, []), key=len)[:3]
+        found = self._by_leaf.get(leaf, [])[:3]
         if not found and self._left:
             self._left -= 1
             beside = self._by_branch.get(branch, [])

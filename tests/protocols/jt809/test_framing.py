@@ -14,6 +14,8 @@ from motorcade.protocols import jt809
 from motorcade.protocols.jt809.framing import crc16
 from motorcade.protocols.jt809.names import NAMES, SUB_NAMES
 
+pytestmark = pytest.mark.sweep
+
 VECTORS = [
     json.loads(line)
     for line in (Path(__file__).parents[2] / "vectors" / "jt809.jsonl").read_text().splitlines()

@@ -14,6 +14,8 @@ from motorcade.simulator.layouts import MIXED
 from motorcade.simulator.speech import Heard, Sends, Speech
 from motorcade.simulator.voices import PROTOCOLS, Voice, protocols_of, speakers, speech_of
 
+pytestmark = pytest.mark.sweep
+
 AT = 1_763_800_000_000_000
 KEY = bytes(range(16))
 CARS = 30

@@ -27,10 +27,10 @@ async def _post(
 
 
 async def test_a_command_is_accepted_and_found_where_it_says(world: World) -> None:
-    hints: list[bytes] = []
+    hinted = asyncio.Event()
 
     async def hint(_: str, payload: bytes) -> None:
-        hints.append(payload)
+        hinted.set()
 
     listening = await world.log.subscribe("commands.*", hint)
     made = await _post(world, {"kind": "unlock", "parameters": {"doors": "driver"}, "ttl_s": 60})
@@ -45,8 +45,7 @@ async def test_a_command_is_accepted_and_found_where_it_says(world: World) -> No
     assert found.json() == body
     also = await world.get("alpha", f"/v1/commands/{body['id']}")
     assert also.json() == body
-    while not hints:
-        await asyncio.sleep(0.01)
+    await asyncio.wait_for(hinted.wait(), 10)
     await listening.close()
 
 
