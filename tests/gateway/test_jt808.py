@@ -246,6 +246,18 @@ async def test_what_was_answered_of_a_message_that_never_got_whole_is_kept(
     assert (message, body[36:]) == (0x0801, data)
 
 
+async def test_what_is_read_leniently_is_counted(world: World, gateway: Gateway) -> None:
+    phone, vin = phone_of(world)
+    car = await terminal(world, gateway, phone)
+    assert await car.login(f"code-{world.table.known[vin].vehicle}") == 0
+    crooked = bytearray(location(phone, 9))
+    crooked[3] |= 0x40
+    crooked[-2] ^= 0x40
+    car.send(bytes(crooked), location(phone, 10))
+    assert [(await car.receive())[1].hex() for _ in range(2)] == ["0009020000", "000a020000"]
+    assert 'motorcade_gateway_repaired_total{code="edition"} 1.0' in gateway.metrics_text()
+
+
 async def ask(world: World, gateway: Gateway, *commands: Downlink) -> list[Any]:
     subject = down_subject(gateway.links.incarnation)
     return read_downlinked(await world.log.request(subject, pack_downlinks(commands)))

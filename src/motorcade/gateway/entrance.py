@@ -82,6 +82,7 @@ class Entrance:
         )
         rows = np.flatnonzero(frames.vehicle)
         read: Decoded = self._protocol.decode(frames.take(rows), login_us)
+        self._shared.metrics.repaired.update(read.repaired)
         flag = np.zeros(len(frames), np.uint8)
         accepted = await self._logins.stored(frames, read.batches, flag)
         if not read.batches:  # nothing of the login is worth a row

@@ -60,6 +60,7 @@ class Metrics(Collector):
         self.dropped_datagrams = 0
         self.commands = 0
         self.rejects: Counter[str] = Counter()
+        self.repaired: Counter[str] = Counter()
         self.closed: Counter[str] = Counter()
         self.unstored: Counter[str] = Counter()
         self.warned_s = -math.inf
@@ -89,6 +90,7 @@ class Metrics(Collector):
             yield CounterMetricFamily(f"motorcade_gateway_{name}", help_text, value=value)
         for name, help_text, label, counter in (
             ("rejects", "Input that could not be used", "code", self.rejects),
+            ("repaired", "Input read though it breaks its standard", "code", self.repaired),
             ("closed", "Connections closed by us", "rule", self.closed),
             ("unstored_frames", "Frames dropped unanswered", "error", self.unstored),
         ):

@@ -248,6 +248,7 @@ class Ticks:
         if terminal.any():
             silent = terminal & settings.silent(frames.tenant, self.default_acknowledge)
             flag[silent & self._protocol.is_record(frames)] = 0
+        self._shared.metrics.repaired.update(decoded.repaired)
         if decoded.rejects:
             self._conversation.faulty(tick, rows, frames, decoded.rejects, flag)
         tick.flag[rows] = flag

@@ -110,11 +110,14 @@ class Decoded:
     """What ``decode`` made of frames: batches, one per message kind, and rejects.
 
     ``rows[i]`` is an int64 array: for every row of ``batches[i]`` the index of its frame.
+    ``repaired`` counts frames that break their standard and were read all the same, by what is
+    wrong with them.
     """
 
     batches: Sequence[SignalBatch]
     rows: Sequence[NDArray[np.int64]]
     rejects: Sequence[Reject] = field(default_factory=tuple)
+    repaired: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

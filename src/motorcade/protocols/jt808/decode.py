@@ -17,6 +17,7 @@ from motorcade.protocols.jt808.leftovers import Leftovers
 from motorcade.protocols.jt808.other_batches import other_batches
 from motorcade.protocols.jt808.pieces import are_pieces, piece_batch
 from motorcade.protocols.jt808.plan import NESTED, Plan, plan
+from motorcade.protocols.jt808.repaired import repaired
 from motorcade.protocols.jt808.sink import Sink
 from motorcade.protocols.jt808.tables import LINK, LOCATION
 from motorcade.protocols.jt808.walk import Found, walk, walk_words
@@ -100,7 +101,7 @@ def decode(
         Reject(code, reason, frames.bytes_of(row), row, int(frames.peer[row]))
         for row, (code, reason) in sorted(fault.items())
     ]
-    return Decoded(batches, rows, rejects)
+    return Decoded(batches, rows, rejects, repaired(heads))
 
 
 def _readable(heads: Heads, fault: dict[int, tuple[str, str]]) -> Flags:

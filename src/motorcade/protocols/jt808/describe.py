@@ -23,6 +23,7 @@ from motorcade.protocols.jt808.leftovers import read_raw
 from motorcade.protocols.jt808.messages import read_location, read_message
 from motorcade.protocols.jt808.pieces import are_pieces
 from motorcade.protocols.jt808.plan import NESTED, plan
+from motorcade.protocols.jt808.repaired import repaired
 from motorcade.protocols.jt808.session import Session
 from motorcade.protocols.jt808.words import (
     AUTH,
@@ -67,6 +68,8 @@ def describe(
     result = described(
         _NAME, message_name(message), vin=identities(heads)[0].decode("ascii"), raw=raw
     )
+    if lenient := repaired(heads):
+        raw["repaired"] = list(lenient)
     if int(heads.index[0]):
         raw["part"] = f"{int(heads.index[0])} of {int(heads.total[0])}"
         raw["body"] = {"hex": heads.body_of(0).hex()}
