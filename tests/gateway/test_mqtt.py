@@ -209,6 +209,32 @@ async def test_an_answer_that_cannot_be_told_holds_nobody_else_back(world: World
     assert gateway.metrics.unstored["bug"] == 1
 
 
+@pytest.mark.parametrize("place", ["hear", "handle"])
+async def test_a_fault_of_ours_closes_who_would_wait_for_ever(
+    world: World, gateway: Gateway, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    vin, other = car_of(world), car_of(world)
+    (listener,) = [one for one in gateway._listeners if one.name == "mqtt"]
+    there = listener.protocol if place == "hear" else listener.protocol.Session
+    right, fault = getattr(there, place), ZeroDivisionError("a fault of ours")
+    answer = json.dumps({"number": 77, "outcome": "succeeded"})
+
+    def wrong(*given: Any) -> Any:
+        if place == "hear" or b"/up/answer" in given[1]:
+            raise fault
+        return right(*given)
+
+    async with client(gateway, other) as neighbour:
+        with contextlib.suppress(aiomqtt.MqttError):
+            async with client(gateway, vin) as car:
+                monkeypatch.setattr(there, place, wrong)
+                with pytest.raises(aiomqtt.MqttError):
+                    await car.publish(f"v/{vin}/up/answer", answer, qos=1, timeout=5)
+        monkeypatch.setattr(there, place, right)
+        await neighbour.publish(f"v/{other}/up/json", payload(1.0), qos=1, timeout=5)
+    assert gateway.metrics.closed["internal"] == 1
+
+
 async def test_a_session_that_is_not_clean_keeps_its_subscription(world: World) -> None:
     first, second = await door(world), await door(world)
     vin = car_of(world)

@@ -39,6 +39,7 @@ _REASONS: Final = {
     "vin_mismatch": "The VIN is not the one this link logged in with.",
     "unknown_vin": "The VIN is not registered.",
     "other_tenant": "The VIN is registered to another tenant than this link's.",
+    "internal": "The platform failed to read this frame.",
     "signature": "The frame is not signed with the vehicle's key.",
 }
 
@@ -298,7 +299,7 @@ class Conversation:
     def failed(self, tick: Tick, row: int) -> None:
         """A frame that ``decode`` itself stumbled over."""
         self._shared.metrics.rejects["internal"] += 1
-        self._keep_row(tick, row, "internal", "The platform failed to read this frame.")
+        self._keep_row(tick, row, "internal", _REASONS["internal"])
 
     def rejected(self, rejects: Sequence[Reject], peers: Sequence[Peer]) -> None:
         """What ``cut`` skipped to find the next frame."""
@@ -338,6 +339,10 @@ class Conversation:
         values = [vin_text(name.removeprefix(self._prefix)) for name in names]
         found = await directory.identify(kind, values)
         return {f"{kind}:{value}": known for value, known in found.items()}
+
+    def room(self) -> int:
+        """Pieces that may still be kept for people in this second; logs are written as seldom."""
+        return self._shared.quarantine.room()
 
     def settings_of(self, peer: Peer) -> Any:
         """What the tenant of a peer decided; None before its login."""

@@ -221,7 +221,11 @@ class Gateway:
 
     async def _sweep(self) -> None:
         for listener in self._listeners:
-            listener.sweep()
+            try:
+                listener.sweep()
+            except Exception:
+                # Whoever is not heard of is given up with all its links.
+                _log.exception("the rules of a listener failed", listener=listener.name)
         await self.links.say_alive()
         await self._shared.quarantine.flush()
 

@@ -291,6 +291,9 @@ class Listener:
                 # A fault of ours costs these bytes their answer, never the listener its ticks.
                 _log.exception("a tick failed in an unforeseen way")
                 self.budget.finished(weight)
+                if self.traits.is_resent:  # who sends again only over a new connection
+                    for peer in peers:
+                        self.close(peer, "internal")
             for peer in peers:
                 if peer.state & GONE and not peer.state & (QUEUED | WAITING):
                     self.closed(peer)

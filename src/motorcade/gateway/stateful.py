@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
 from motorcade.gateway.outcome import Outcome
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Stateful"]
 
+_log = structlog.get_logger(__name__)
 _NOT_LOGGED_IN: Final = "not_logged_in"
 
 
@@ -95,7 +97,10 @@ class Stateful:
     def _one(self, row: int, frame: bytes, peer: Peer, outcome: Outcome, now_us: int) -> bool:
         """One frame that is no report; true where nothing behind it may be looked at now."""
         settings = self._conversation.settings_of(peer)
-        event = peer.session.handle(frame, now_us, settings)
+        try:
+            event = peer.session.handle(frame, now_us, settings)
+        except Exception:
+            return self._stumbled(frame, peer, outcome)
         if event is None:
             if self._table.role[peer.slot] == NOBODY:
                 self._conversation.strange(frame, peer, _NOT_LOGGED_IN)
@@ -105,6 +110,15 @@ class Stateful:
             return does(row, event, peer, outcome, now_us)
         self._say(row, event.reply(1, now_us), peer, outcome)
         return False
+
+    def _stumbled(self, frame: bytes, peer: Peer, outcome: Outcome) -> bool:
+        """A fault of ours costs the peer that set it off its connection, not the tick its
+        others."""
+        if self._conversation.room() > 0:
+            _log.exception("a session stumbled over a frame; its bytes are in the quarantine")
+        self._conversation.strange(frame, peer, "internal")
+        outcome.closing.append((peer, "internal"))
+        return True
 
     def _login(self, row: int, event: Any, peer: Peer, outcome: Outcome, now_us: int) -> bool:
         self._conversation.logins.request(peer, event.frame, event)
