@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
 from motorcade.protocols.jt808.heads import EDITION_2019, SHORT_SERIAL, Heads
@@ -11,7 +13,7 @@ from motorcade.wire.ragged import gather
 
 __all__ = ["repaired"]
 
-_BIT_14 = 0x4000
+_BIT_14: Final = 0x4000
 
 
 def repaired(heads: Heads) -> dict[str, int]:
@@ -22,9 +24,9 @@ def repaired(heads: Heads) -> dict[str, int]:
     """
     short = heads.layout == SHORT_SERIAL
     crooked = ((heads.attributes & _BIT_14) != 0) != (heads.layout == EDITION_2019)
-    counts = {
-        "edition": np.count_nonzero(crooked & ~short),
-        "short_serial": np.count_nonzero(short),
+    counts: dict[str, int] = {
+        "edition": int(np.count_nonzero(crooked & ~short)),
+        "short_serial": int(np.count_nonzero(short)),
         "packed_imei": 0,
     }
     logins = np.flatnonzero(heads.message == AUTH)
@@ -32,5 +34,5 @@ def repaired(heads: Heads) -> dict[str, int]:
         # The first six of the ten bytes of 2019 are digits in a packed IMEI, too: zeros.
         last = heads.phone[logins] + np.where(heads.layout[logins] == EDITION_2019, 4, 0)
         odd = (bcd_digits(gather(heads.buffer, last, 6)) > 9).any(axis=1)
-        counts["packed_imei"] = np.count_nonzero(odd)
-    return {code: int(count) for code, count in counts.items() if count}
+        counts["packed_imei"] = int(np.count_nonzero(odd))
+    return {code: count for code, count in counts.items() if count}
