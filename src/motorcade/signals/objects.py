@@ -238,8 +238,10 @@ def _coded(signal: Signal, values: list[Any], kinds: set[type]) -> pa.Array | No
         if found.count(None) != values.count(None):
             return None
         return pa.array(found, signal.arrow_type)
-    if kinds == {int} and all(v is None or 0 <= v < len(signal.words) for v in values):
-        return pa.array(values, signal.arrow_type)
+    if kinds == {int}:
+        known = values if None not in values else [v for v in values if v is not None]
+        if min(known) >= 0 and max(known) < len(signal.words):
+            return pa.array(values, signal.arrow_type)
     return None
 
 

@@ -42,11 +42,14 @@ def find_bodies(heads: Heads, usable: NDArray[np.bool_]) -> Bodies:
     broken: list[Ints] = []
     for message, shift in POSITIONS.items():
         rows = np.flatnonzero(usable & (heads.message == message))
+        if not len(rows):
+            continue
         start, end = heads.body[rows] + shift, heads.end[rows]
         whole = end - start >= BASIC_BYTES
-        broken.append(rows[~whole])
-        rows = rows[whole]
-        parts.append((rows, start[whole], end[whole], np.zeros(len(rows), bool)))
+        if not whole.all():
+            broken.append(rows[~whole])
+            rows, start, end = rows[whole], start[whole], end[whole]
+        parts.append((rows, start, end, np.zeros(len(rows), bool)))
     odd: list[tuple[int, int, int]] = []
     for message, form in BATCHES.items():
         rows = np.flatnonzero(usable & (heads.message == message))
@@ -57,6 +60,9 @@ def find_bodies(heads: Heads, usable: NDArray[np.bool_]) -> Bodies:
     alone = [part for part in parts if len(part[0])]
     if len(alone) == 1:
         frame, start, end, reissued = alone[0]
+    elif not parts:
+        none = np.zeros(0, np.int64)
+        frame, start, end, reissued = none, none, none, np.zeros(0, bool)
     else:
         frame, start, end, reissued = (
             np.concatenate(column) for column in zip(*parts, strict=True)
@@ -64,6 +70,8 @@ def find_bodies(heads: Heads, usable: NDArray[np.bool_]) -> Bodies:
     if (frame[1:] < frame[:-1]).any():
         order = np.argsort(frame, kind="stable")
         frame, start, end, reissued = frame[order], start[order], end[order], reissued[order]
+    if not broken:
+        return Bodies(frame, start, end, reissued)
     lost = np.setdiff1d(np.concatenate(broken), frame)
     odd = [piece for piece in odd if piece[0] not in set(lost.tolist())]
     return Bodies(frame, start, end, reissued, odd, lost)

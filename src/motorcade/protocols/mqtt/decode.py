@@ -64,10 +64,12 @@ def decode(frames: Frames, ingest_time: int, settings: Mapping[int, Any] | None 
     rejects: list[Reject] = []
     records = np.flatnonzero(is_record(frames))
     if len(records):
-        named = channels(frames.take(records))
-        records = records[~np.array(inner_rows(named), bool)]
+        named = channels(_some(frames, records))
+        others = np.array(inner_rows(named), bool)
+        if others.any():
+            records = records[~others]
     if len(records):
-        found = _read(frames, records, layout(frames.take(records)))
+        found = _read(frames, records, layout(_some(frames, records)))
         used, batch = _reports(frames, found, ingest_time)
         if batch is not None:
             batches.append(batch)
@@ -81,6 +83,12 @@ def decode(frames: Frames, ingest_time: int, settings: Mapping[int, Any] | None 
             batches.append(_plain(frames, chosen, ingest_time, name, signals))
             rows.append(chosen)
     return Decoded(batches, rows, rejects)
+
+
+def _some(frames: Frames, rows: Ints) -> Frames:
+    """The frames at ``rows``; all of them as they are."""
+    whole = len(rows) == len(frames) and bool((rows == np.arange(len(rows))).all())
+    return frames if whole else frames.take(rows)
 
 
 def _read(frames: Frames, records: Ints, found: Layout) -> _Readings:
@@ -211,7 +219,7 @@ def _told(reasons: list[str]) -> str:
 
 def _records(frames: Frames, used: Ints, place: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """The hash of each reading: of its message's payload and its place in that."""
-    found = layout(frames.take(used))
+    found = layout(_some(frames, used))
     hashes = hash64(frames.buffer, found.payload_at, found.payload_len)
     return hashes ^ (place * _GOLDEN)
 

@@ -44,7 +44,11 @@ def cut(chunks: Sequence[bytes]) -> Cut:
     for peer, chunk in enumerate(chunks):
         at, end = end, end + len(chunk)
         while at < end:
-            size = _size(joined, at, end)
+            # A packet of 128 to 16,383 bytes, as most are, is measured here.
+            if at + 2 < end and _FIRST[joined[at]] and joined[at + 1] > 0x7F > joined[at + 2]:
+                size = (joined[at + 1] & 0x7F) + (joined[at + 2] << 7) + 3
+            else:
+                size = _size(joined, at, end)
             if size <= 0 or at + size > end:
                 if size < 0:
                     rejects.append(

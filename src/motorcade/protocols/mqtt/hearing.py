@@ -74,13 +74,19 @@ class _Hearing:
     def result(self) -> Heard:
         frames, peer = self.frames, self.frames.peer
         self._strangers()
-        publish = np.flatnonzero((self.types == PUBLISH) & self.connected[peer])
+        ours = (self.types == PUBLISH) & self.connected[peer]
+        publish = np.flatnonzero(ours)
         marked = frames
         if len(publish):
-            some = frames.take(publish)
-            five = self.five[some.peer]
-            self._published(publish, some, layout(some, five))
-            marked = self._marked(publish, five)
+            five = self.five[peer]
+            found = layout(frames, five)
+            if len(publish) == len(frames):
+                self._published(publish, frames, found)
+                # The mark changes a flag; everything stands where it stood.
+                marked = found.noted(self._marked(publish, five))
+            else:
+                self._published(publish, frames.take(publish), found.take(publish))
+                marked = self._marked(publish, five[publish])
         for row in np.flatnonzero((self.types == DISCONNECT) & self.connected[peer]).tolist():
             self._leaving(row)
         if self.anew:

@@ -9,7 +9,7 @@ says that they are MQTT 5, because what comes after ``hear`` knows no session.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,8 @@ __all__ = ["CHANNEL_AT", "FIVE", "VIN_BYTES", "Layout", "is_publish", "layout", 
 
 FIVE: Final = 0x08
 """The DUP flag of a heard PUBLISH: it is MQTT 5."""
+
+_NOTE: Final = "mqtt"
 
 VIN_BYTES: Final = 17
 
@@ -44,6 +46,15 @@ class Layout(NamedTuple):
     payload_len: Ints
     good: NDArray[np.bool_]
 
+    def take(self, rows: NDArray[Any]) -> Layout:
+        """Those at ``rows`` (indices or a mask)."""
+        return Layout(*(column[rows] for column in self))
+
+    def noted(self, frames: Frames) -> Frames:
+        """``frames``, whose layout this is; whoever asks for it again need not look."""
+        frames.notes[_NOTE] = self
+        return frames
+
 
 def types(frames: Frames) -> NDArray[np.uint8]:
     """The packet type of every frame: uint8 (n)."""
@@ -57,26 +68,38 @@ def is_publish(frames: Frames) -> NDArray[np.bool_]:
 
 
 def layout(frames: Frames, five: NDArray[np.bool_] | None = None) -> Layout:
-    """Where everything stands in frames that are publishes; ``five``: which are MQTT 5 (those whose
-    DUP flag is set, as ``hear`` sets it)."""
+    """Where everything stands in frames that are publishes (of others it says nothing); ``five``:
+    which are MQTT 5 (those whose DUP flag is set, as ``hear`` sets it)."""
+    if five is not None:
+        return _found(frames, five)
+    known: Layout | None = frames.notes.get(_NOTE)
+    if known is None:
+        known = _found(frames, (frames.buffer[frames.offset] & FIVE) != 0)
+        known.noted(frames)
+    return known
+
+
+def _found(frames: Frames, five: NDArray[np.bool_]) -> Layout:
     buffer = frames.buffer
     first = buffer[frames.offset]
-    if five is None:
-        five = (first & FIVE) != 0
     end = frames.offset + frames.length
     _, size = _varint(buffer, frames.offset + 1, end)
     qos = ((first >> np.uint8(1)) & np.uint8(3)).astype(np.int64)
     topic_at = frames.offset + 3 + size
     topic_len = _u16(buffer, topic_at - 2, end)
     after = topic_at + topic_len
-    packet_id = np.where(qos > 0, _u16(buffer, after, end), 1)
-    after = after + np.where(qos > 0, 2, 0)
-    properties_len, width = _varint(buffer, after, end)
-    properties_at = after + np.where(five, width, 0)
-    properties_len = np.where(five, properties_len, 0)
+    numbered = qos > 0
+    packet_id = np.where(numbered, _u16(buffer, after, end), 1)
+    after = after + 2 * numbered
+    good = (topic_at + topic_len <= end) & (packet_id > 0) & (qos < 3)
+    properties_at, properties_len = after, np.zeros(len(after), np.int64)
+    if five.any():
+        properties_len, width = _varint(buffer, after, end)
+        properties_at = after + np.where(five, width, 0)
+        properties_len = np.where(five, properties_len, 0)
+        good &= ~five | (width > 0)
     payload_at = properties_at + properties_len
-    good = (topic_at + topic_len <= end) & (payload_at <= end) & (packet_id > 0) & (qos < 3)
-    good &= ~five | (width > 0)
+    good &= payload_at <= end
     return Layout(
         qos,
         topic_at,
@@ -93,6 +116,8 @@ def layout(frames: Frames, five: NDArray[np.bool_] | None = None) -> Layout:
 def _byte(buffer: NDArray[np.uint8], at: Ints, end: Ints) -> Ints:
     """The byte at each place; 255 from its packet's end on."""
     inside = at < end
+    if inside.all():
+        return buffer[at].astype(np.int64)
     found: Ints = buffer[np.where(inside, at, 0)].astype(np.int64)
     found[~inside] = 255
     return found

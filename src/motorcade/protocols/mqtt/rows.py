@@ -26,14 +26,14 @@ _IDENTITY_BYTES = 20
 def is_record(frames: Frames) -> NDArray[np.bool_]:
     """Which frames are publishes, but for answers to commands: bool (n)."""
     record: NDArray[np.bool_] = types(frames) == PUBLISH
-    rows = np.flatnonzero(record)
-    if len(rows):
-        some = frames.take(rows)
-        found = layout(some)
+    if record.any():
+        found = layout(frames)
         wanted = ANSWER.encode()
-        likely = np.flatnonzero(found.good & (found.topic_len == CHANNEL_AT + len(wanted)))
-        names = gather(some.buffer, found.topic_at[likely] + CHANNEL_AT, len(wanted))
-        record[rows[likely[(names == np.frombuffer(wanted, np.uint8)).all(axis=1)]]] = False
+        size = CHANNEL_AT + len(wanted)
+        likely = np.flatnonzero(record & found.good & (found.topic_len == size))
+        if len(likely):
+            names = gather(frames.buffer, found.topic_at[likely] + CHANNEL_AT, len(wanted))
+            record[likely[(names == np.frombuffer(wanted, np.uint8)).all(axis=1)]] = False
     return record
 
 
@@ -48,14 +48,15 @@ def vins(frames: Frames) -> list[bytes]:
     DISCONNECT its session's; empty for all others."""
     found = [b""] * len(frames)
     kind = types(frames)
-    rows = np.flatnonzero(kind == PUBLISH)
-    if len(rows):
-        some = frames.take(rows)
-        where = layout(some)
-        fits = np.flatnonzero(where.good & (where.topic_len > CHANNEL_AT))
-        names = gather(some.buffer, where.topic_at[fits] + 2, VIN_BYTES)
-        texts = names.view(f"S{VIN_BYTES}").ravel().tolist()
-        for row, name in zip(rows[fits].tolist(), texts, strict=True):
+    published = kind == PUBLISH
+    if published.any():
+        where = layout(frames)
+        fits = np.flatnonzero(published & where.good & (where.topic_len > CHANNEL_AT))
+        names = gather(frames.buffer, where.topic_at[fits] + 2, VIN_BYTES)
+        texts: list[bytes] = names.view(f"S{VIN_BYTES}").ravel().tolist()
+        if len(texts) == len(frames):
+            return texts
+        for row, name in zip(fits.tolist(), texts, strict=True):
             found[row] = name
     for row in np.flatnonzero((kind == CONNECT) | (kind == DISCONNECT)).tolist():
         found[row] = _named(frames.bytes_of(row))
@@ -66,13 +67,26 @@ def channels(frames: Frames) -> list[bytes]:
     """The channel of every publish; frames that are none have an empty one."""
     found = [b""] * len(frames)
     rows = np.flatnonzero(types(frames) == PUBLISH)
-    some = frames.take(rows)
-    where = layout(some)
+    if not len(rows):
+        return found
+    where = layout(frames)
+    good, begin = where.good[rows], where.topic_at[rows] + CHANNEL_AT
+    end = np.where(good, begin - CHANNEL_AT + where.topic_len[rows], 0)
+    size = end - begin
+    if size[0] > 0 and (size == size[0]).all():
+        names = gather(frames.buffer, begin, int(size[0]))
+        if (names == names[0]).all():  # what nearly all ticks are
+            name = names[0].tobytes()
+            return [name] * len(rows) if len(rows) == len(frames) else _put(found, rows, name)
     data = frames.buffer.tobytes()
-    begin = where.topic_at + CHANNEL_AT
-    end = np.where(where.good, where.topic_at + where.topic_len, 0)
     for row, start, stop in zip(rows.tolist(), begin.tolist(), end.tolist(), strict=True):
         found[row] = data[start:stop]
+    return found
+
+
+def _put(found: list[bytes], rows: NDArray[np.int64], name: bytes) -> list[bytes]:
+    for row in rows.tolist():
+        found[row] = name
     return found
 
 
@@ -81,7 +95,10 @@ def inner(frames: Frames) -> Mapping[str, NDArray[np.int64]]:
     called so."""
     found: dict[str, list[int]] = {}
     names = _protocols()
-    for row, channel in enumerate(channels(frames)):
+    told = channels(frames)
+    if names.keys().isdisjoint(told):
+        return {}
+    for row, channel in enumerate(told):
         name = names.get(channel)
         if name is not None:
             found.setdefault(name, []).append(row)
