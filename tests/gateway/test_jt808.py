@@ -171,6 +171,27 @@ async def test_the_registry_away_means_no_and_later_yes(world: World, gateway: G
     assert await car.login(f"code-{world.table.known[vin].vehicle}") == 0
 
 
+async def test_a_goodbye_is_answered_once_and_only_when_it_is_stored(world: World) -> None:
+    gate = Gate(world.log)
+    doors = {"listen": "127.0.0.1:0"}
+    gateway = await world.gateway(log=gate, jt808=ListenerConfig(**doors))
+    phone, vin = phone_of(world)
+    car = await terminal(world, gateway, phone)
+    assert await car.login(f"code-{world.table.known[vin].vehicle}") == 0
+    gate.error = DependencyError("away")
+    car.send(packed(0x0003, phone, b""))
+    await eventually(lambda: told(world, LinkDown, vin))
+    with pytest.raises(TimeoutError):
+        await car.receive(0.3)
+    gate.error = None
+    assert await car.login(f"code-{world.table.known[vin].vehicle}") == 0
+    car.send(packed(0x0003, phone, b""))
+    message, body = await car.receive()
+    assert (message, body[2:].hex()) == (0x8001, "000300")
+    with pytest.raises(TimeoutError):
+        await car.receive(0.3)
+
+
 async def test_terminals_may_come_by_datagrams(world: World, gateway: Gateway) -> None:
     phone, vin = phone_of(world)
     device: Datagrams = world.own(await Datagrams.open(gateway.addresses["jt808"][1]))

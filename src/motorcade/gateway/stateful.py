@@ -127,7 +127,7 @@ class Stateful:
     def _logout(self, row: int, event: Any, peer: Peer, outcome: Outcome, now_us: int) -> bool:
         if self._table.role[peer.slot] == NOBODY:
             return False
-        self._say(row, event.reply(1, now_us), peer, outcome)
+        event.reply(1, now_us)  # for the session only: the answer is the row's, once it is stored
         outcome.taken[row] = True
         outcome.leaving.append(peer)
         return False
