@@ -484,6 +484,11 @@ JT808_FRAGMENT_ASKS_MAX: Final = 3
 """Times that missing sub-packages are asked for, 50 seconds in all; the standard retries as often.
 At the bound: what came is a reject."""
 
+JT808_FRAGMENT_KEPT_S: Final = 60.0
+"""How long a joined message can be given again: its answer may be lost, or its storing failed, and
+a terminal sends its last sub-package again within seconds. It is one message of a connection, 2 MiB
+at most. At the bound: all are asked for."""
+
 JT808_MEDIA_PART_BYTES_MAX: Final = 256 << 10
 """Bytes of a picture or sound in one row, which has to fit a log message with others. At the bound:
 further rows, as parts."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from typing import Any
 
@@ -206,6 +207,47 @@ async def test_terminals_may_come_by_datagrams(world: World, gateway: Gateway) -
     assert row["vehicle"] == world.table.known[vin].vehicle
 
 
+async def test_what_came_by_datagram_is_answered_before_a_stop(world: World) -> None:
+    gate = Gate(world.log)
+    gateway = await world.gateway(log=gate, jt808=ListenerConfig(udp_listen="127.0.0.1:0"))
+    phone, vin = phone_of(world)
+    device: Datagrams = world.own(await Datagrams.open(gateway.addresses["jt808"][0]))
+    device.send(auth(phone, f"code-{world.table.known[vin].vehicle}"))
+    assert unpacked(await device.receive())[1][4] == 0
+    gate.open.clear()
+    begun = gate.begun
+    device.send(location(phone, 5))
+    await eventually(lambda: gate.begun > begun)
+    stop = asyncio.create_task(gateway.drain_and_stop())
+    await asyncio.sleep(0.05)
+    gate.open.set()
+    assert unpacked(await device.receive()) == (0x8001, bytes.fromhex("0005020000"))
+    await stop
+    (down,) = await told(world, LinkDown, vin)
+    assert down.reason == "stopped"
+
+
+async def test_strangers_datagrams_leave_room_for_terminals(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("motorcade.gateway.gateway.connections_max", lambda _wanted: 8)
+    gateway = await door(world)
+    phone, vin = phone_of(world)
+    code = f"code-{world.table.known[vin].vehicle}"
+    device: Datagrams = world.own(await Datagrams.open(gateway.addresses["jt808"][1]))
+    device.send(auth(phone, code))
+    assert unpacked(await device.receive())[1][4] == 0
+    for number in range(20):
+        stranger: Datagrams = world.own(await Datagrams.open(gateway.addresses["jt808"][1]))
+        stranger.send(location(str(number + 1)))
+    await eventually(lambda: gateway.metrics.closed["datagram_strangers"] == 17)
+    other, vin = phone_of(world)
+    car = await terminal(world, gateway, other)
+    assert await car.login(f"code-{world.table.known[vin].vehicle}") == 0
+    device.send(location(phone, 5))
+    assert unpacked(await device.receive()) == (0x8001, bytes.fromhex("0005020000"))
+
+
 def picture(phone: str, number: int, first: int) -> tuple[bytes, list[bytes]]:
     """A picture's bytes, and its 0801 in four sub-packages."""
     data = b"\xff\xd8" + bytes(range(256)) * 10
@@ -265,6 +307,29 @@ async def test_what_was_answered_of_a_message_that_never_got_whole_is_kept(
     raws = [row["raw"] for row in await world.rows("event")]
     ((message, body),) = join_pieces(raws)
     assert (message, body[36:]) == (0x0801, data)
+
+
+async def test_a_picture_whose_storing_failed_is_whole_when_its_last_part_comes_again(
+    world: World,
+) -> None:
+    gate = Gate(world.log)
+    gateway = await world.gateway(gate, jt808=ListenerConfig(listen="127.0.0.1:0"))
+    phone, vin = phone_of(world)
+    car = await terminal(world, gateway, phone)
+    assert await car.login(f"code-{world.table.known[vin].vehicle}") == 0
+    data, parts = picture(phone, 9, 500)
+    car.send(*parts[:3])
+    assert [(await car.receive())[0] for _ in range(3)] == [0x8001] * 3
+    gate.error = DependencyError("away")
+    car.send(parts[3])
+    with pytest.raises(TimeoutError):
+        await car.receive(0.25)
+    gate.error = None
+    # The terminal has freed what was answered.
+    car.send(parts[3])
+    assert await car.receive() == (0x8800, bytes.fromhex("00000009"))
+    (row,) = await world.rows("media")
+    assert row["raw"] == data
 
 
 async def test_what_is_read_leniently_is_counted(world: World, gateway: Gateway) -> None:

@@ -233,7 +233,7 @@ def test_parts_in_any_order_become_one_message() -> None:
     assert first.replies == ()
     second = listen(session, [*parts[1:], parts[0]])
     heads = read_heads(second.frames)
-    # The one that came once more begins a message that will be asked for.
+    # The one that came once more is none that completed it, so it begins a message.
     assert heads.index.tolist() == [2, 3, 4, 0, 1]
     assert heads.body_of(3) == PICTURE
     pieces, batch = decode(second.frames, NOW).batches
@@ -276,6 +276,29 @@ def test_missing_parts_are_asked_for_and_given_up() -> None:
     heard = listen(session, [up(0x0002)])
     assert [(one.code, one.peer) for one in heard.rejects] == [("fragments", 0)]
     assert listen(session, [up(0x0002)]).rejects == []
+
+
+def test_the_last_part_once_more_is_the_message_once_more() -> None:
+    session = logged_in()
+    parts = parts_of(PICTURE, 700)
+    listen(session, parts)
+    again = listen(session, parts[-1:], NOW + 10 * S)
+    heads = read_heads(again.frames)
+    assert (heads.index.tolist(), heads.body_of(0)) == ([0], PICTURE)
+    # From its first part on it is gathered as ever.
+    heads = read_heads(listen(session, parts, NOW + 20 * S).frames)
+    assert (heads.index.tolist(), heads.body_of(len(parts) - 1)) == ([1, 2, 3, 4, 0], PICTURE)
+
+
+def test_a_joined_message_is_not_kept_for_ever() -> None:
+    session = logged_in()
+    parts = parts_of(PICTURE, 700)
+    listen(session, parts)
+    assert session.next_timer(NOW) == NOW + 60 * S
+    assert session.handle_timer(NOW + 60 * S) == b""
+    assert session.next_timer(NOW) is None
+    again = read_heads(listen(session, parts[-1:], NOW + 61 * S).frames)
+    assert again.index.tolist() == [len(parts)]
 
 
 def test_2019_counts_missing_parts_in_two_bytes() -> None:

@@ -2,7 +2,10 @@
 
 Parts are told apart by message id and total, not by their serials alone: those of one message
 should count up by one, but real terminals send others between. A part that comes again with another
-content begins a new message. In: parts and the time. Out: joined bodies, 0x8003 for those missing.
+content begins a new message. The message joined last can be given once more: when the part that
+completed it comes again, what the terminal has freed of it is still here.
+
+In: parts and the time. Out: joined bodies, 0x8003 for those missing.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from typing import Final
 
 from motorcade.limits import (
     JT808_FRAGMENT_ASKS_MAX,
+    JT808_FRAGMENT_KEPT_S,
     JT808_FRAGMENT_WAIT_S,
     JT808_FRAGMENTED_BYTES_MAX,
     JT808_FRAGMENTED_MESSAGES_MAX,
@@ -24,6 +28,7 @@ from motorcade.protocols.jt808.words import RESEND
 __all__ = ["Fragments", "Part"]
 
 _WAIT_US: Final = int(JT808_FRAGMENT_WAIT_S * 1e6)
+_KEPT_US: Final = int(JT808_FRAGMENT_KEPT_S * 1e6)
 _NAMED_MAX: Final = 250
 """Parts one 0x8003 names: 2013 counts them in a byte."""
 
@@ -53,13 +58,32 @@ class _Open:
     due_us: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Joined:
+    """A message that became whole, and the part that made it so."""
+
+    last: Part
+    body: bytes
+    until_us: int
+
+    def is_completed_by(self, part: Part) -> bool:
+        one, other = self.last, part
+        return (one.message, one.total, one.index, one.body) == (
+            other.message,
+            other.total,
+            other.index,
+            other.body,
+        )
+
+
 class Fragments:
     """The messages of one connection that are not whole yet."""
 
-    __slots__ = ("_open", "given_up")
+    __slots__ = ("_joined", "_open", "given_up")
 
     def __init__(self) -> None:
         self._open: dict[tuple[int, int], _Open] = {}
+        self._joined: _Joined | None = None
         self.given_up: list[Reject] = []
         """Rejects to hand over."""
 
@@ -74,6 +98,8 @@ class Fragments:
         if held is not None and held.parts.get(part.index, part.body) != part.body:
             self._give_up(key, "Another message of as many sub-packages began.")
             held = None
+        if held is None and self._joined is not None and self._joined.is_completed_by(part):
+            return self._joined.body
         if held is None:
             self._make_room()
             held = self._open[key] = _Open(part)
@@ -88,15 +114,22 @@ class Fragments:
             self._bound(key)
             return None
         del self._open[key]
-        return b"".join(held.parts[index] for index in range(1, part.total + 1))
+        body = b"".join(held.parts[index] for index in range(1, part.total + 1))
+        self._joined = _Joined(part, body, now + _KEPT_US)
+        return body
 
     def next_timer(self) -> int | None:
         """When ``ask`` wants to be called, µs UTC."""
-        return min((held.due_us for held in self._open.values()), default=None)
+        due = [held.due_us for held in self._open.values()]
+        if self._joined is not None:
+            due.append(self._joined.until_us)
+        return min(due, default=None)
 
     def ask(self, now: int) -> bytes:
         """0x8003 for every message that has waited long enough; gives up those asked for often
         enough."""
+        if self._joined is not None and self._joined.until_us <= now:
+            self._joined = None
         said = []
         for key, held in list(self._open.items()):
             if held.due_us > now:
