@@ -233,7 +233,8 @@ def test_parts_in_any_order_become_one_message() -> None:
     assert first.replies == ()
     second = listen(session, [*parts[1:], parts[0]])
     heads = read_heads(second.frames)
-    # The one that came once more is none that completed it, so it begins a message.
+    # The one that came once more begins no message that would have to be asked for.
+    assert session.next_timer(NOW) == NOW + 60 * S
     assert heads.index.tolist() == [2, 3, 4, 0, 1]
     assert heads.body_of(3) == PICTURE
     pieces, batch = decode(second.frames, NOW).batches
@@ -285,9 +286,13 @@ def test_the_last_part_once_more_is_the_message_once_more() -> None:
     again = listen(session, parts[-1:], NOW + 10 * S)
     heads = read_heads(again.frames)
     assert (heads.index.tolist(), heads.body_of(0)) == ([0], PICTURE)
-    # From its first part on it is gathered as ever.
+    # So it is when all of them come again; another message is another.
     heads = read_heads(listen(session, parts, NOW + 20 * S).frames)
     assert (heads.index.tolist(), heads.body_of(len(parts) - 1)) == ([1, 2, 3, 4, 0], PICTURE)
+    other = parts_of(PICTURE[:-1] + b"x", 700)
+    assert read_heads(listen(session, other[-1:], NOW).frames).index.tolist() == [5]
+    heads = read_heads(listen(session, other[:-1], NOW).frames)
+    assert heads.body_of(len(heads) - 1)[-1:] == b"x"
 
 
 def test_a_joined_message_is_not_kept_for_ever() -> None:

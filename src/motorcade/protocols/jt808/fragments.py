@@ -3,7 +3,8 @@
 Parts are told apart by message id and total, not by their serials alone: those of one message
 should count up by one, but real terminals send others between. A part that comes again with another
 content begins a new message. The message joined last can be given once more: when the part that
-completed it comes again, what the terminal has freed of it is still here.
+completed it comes again, what the terminal has freed of it is still here. Its other parts, when
+they come again, begin nothing that would have to be asked for.
 
 In: parts and the time. Out: joined bodies, 0x8003 for those missing.
 """
@@ -63,17 +64,16 @@ class _Joined:
     """A message that became whole, and the part that made it so."""
 
     last: Part
-    body: bytes
+    parts: dict[int, bytes]
     until_us: int
 
-    def is_completed_by(self, part: Part) -> bool:
-        one, other = self.last, part
-        return (one.message, one.total, one.index, one.body) == (
-            other.message,
-            other.total,
-            other.index,
-            other.body,
-        )
+    def has(self, part: Part) -> bool:
+        """Whether this is one of its parts."""
+        same = (part.message, part.total) == (self.last.message, self.last.total)
+        return same and self.parts.get(part.index) == part.body
+
+    def body(self) -> bytes:
+        return b"".join(self.parts[index] for index in range(1, self.last.total + 1))
 
 
 class Fragments:
@@ -98,8 +98,8 @@ class Fragments:
         if held is not None and held.parts.get(part.index, part.body) != part.body:
             self._give_up(key, "Another message of as many sub-packages began.")
             held = None
-        if held is None and self._joined is not None and self._joined.is_completed_by(part):
-            return self._joined.body
+        if held is None and self._joined is not None and self._joined.has(part):
+            return self._joined.body() if part.index == self._joined.last.index else None
         if held is None:
             self._make_room()
             held = self._open[key] = _Open(part)
@@ -114,9 +114,8 @@ class Fragments:
             self._bound(key)
             return None
         del self._open[key]
-        body = b"".join(held.parts[index] for index in range(1, part.total + 1))
-        self._joined = _Joined(part, body, now + _KEPT_US)
-        return body
+        self._joined = _Joined(part, held.parts, now + _KEPT_US)
+        return self._joined.body()
 
     def next_timer(self) -> int | None:
         """When ``ask`` wants to be called, µs UTC."""
