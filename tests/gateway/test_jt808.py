@@ -240,7 +240,7 @@ async def test_strangers_datagrams_leave_room_for_terminals(
     for number in range(20):
         stranger: Datagrams = world.own(await Datagrams.open(gateway.addresses["jt808"][1]))
         stranger.send(location(str(number + 1)))
-    await eventually(lambda: gateway.metrics.closed["datagram_strangers"] == 17)
+    await eventually(lambda: gateway.metrics.closed["datagram_strangers"] == 18)
     other, vin = phone_of(world)
     car = await terminal(world, gateway, other)
     assert await car.login(f"code-{world.table.known[vin].vehicle}") == 0

@@ -1,7 +1,8 @@
 """A UDP door: each address that sends is a peer, as if it had connected.
 
 In: datagrams. Out: the same peers the TCP doors make; what is sent to one leaves as a datagram.
-What a datagram leaves unfinished is dropped with it.
+What a datagram leaves unfinished is dropped with it. Whoever can send may invent addresses: those
+that have not logged in get a quarter of the slots, and of them the oldest makes room.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from motorcade.gateway.peers import CHOKED, Peer
+from motorcade.gateway.peers import CHOKED, NOBODY, RELAY, Peer
 
 if TYPE_CHECKING:
     from motorcade.gateway.listener import Listener
@@ -23,6 +24,11 @@ class DatagramDoor(asyncio.DatagramProtocol):
     def __init__(self, listener: Listener) -> None:
         self._listener = listener
         self._peers: dict[tuple[str, int], Peer] = {}
+        self._strangers: dict[tuple[str, int], Peer] = {}
+        """The oldest first; some may have logged in or left since."""
+        capacity = listener.table.capacity
+        # Where nobody ever logs in, all slots are theirs.
+        self._strangers_max = capacity if listener.traits.is_relay else max(1, capacity // 4)
         self._transport: asyncio.DatagramTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -59,11 +65,19 @@ class DatagramDoor(asyncio.DatagramProtocol):
 
     def _open(self, address: tuple[str, int]) -> Peer | None:
         assert self._transport is not None
+        while len(self._strangers) >= self._strangers_max:
+            oldest = self._strangers.pop(next(iter(self._strangers)))
+            if oldest.slot >= 0 and self._listener.table.role[oldest.slot] in (NOBODY, RELAY):
+                self._listener.close(oldest, "datagram_strangers")
         peer = Peer(self._listener)
         transport = _Address(self._transport, address, self._peers)
         self._peers[address] = peer
         self._listener.opened(peer, transport)  # type: ignore[arg-type]
-        return peer if peer.slot >= 0 else None
+        if peer.slot < 0:
+            return None
+        self._strangers.pop(address, None)  # it begins anew, behind the others
+        self._strangers[address] = peer
+        return peer
 
 
 class _Address:

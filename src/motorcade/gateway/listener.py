@@ -79,7 +79,8 @@ class Listener:
         self._arrived_s = 0.0
         self._slow: set[Peer] = set()
         self._hurried: set[Peer] = set()
-        self._servers: list[asyncio.Server | DatagramDoor] = []
+        self._servers: list[asyncio.Server] = []
+        self._datagrams: list[DatagramDoor] = []
         self._timed: set[Peer] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
@@ -108,7 +109,7 @@ class Listener:
         sock = _bound(address, socket.SOCK_DGRAM, self.shared.config.receive_buffer_bytes and _UDP)
         sock.setblocking(False)
         _, door = await self._loop.create_datagram_endpoint(lambda: DatagramDoor(self), sock=sock)
-        self._servers.append(door)
+        self._datagrams.append(door)
         return door.address
 
     async def _serve(self, address: str, context: ssl.SSLContext | None) -> asyncio.Server:
@@ -125,9 +126,12 @@ class Listener:
             server.close()
 
     def stop(self) -> None:
-        """Close every connection."""
+        """Close every connection, and the sockets that datagrams are answered from."""
         for peer in self.peers():
             self.close(peer, "stopped")
+            self.closed(peer, "stopped")  # if it hung up, and what it sent is still held
+        for door in self._datagrams:
+            door.close()
 
     def peers(self) -> Iterable[Peer]:
         """Open connections."""
