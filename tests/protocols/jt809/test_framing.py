@@ -107,3 +107,10 @@ def test_broken_frames_take_no_good_one_with_them(data: bytes, place: int, chang
     assert frames[-1].header.serial == 9
     assert bytes(46) not in [frame.body for frame in frames if frame.kind == 0x1001]
     jt809.cut_stream(data)
+
+
+def test_beginnings_without_an_end_cost_no_more_than_their_length() -> None:
+    frames, rest, faults = jt809.cut_stream(b"[" * (1 << 16))
+    assert (frames, rest) == ([], b"[")
+    (fault,) = faults
+    assert "inside another" in fault.detail

@@ -144,11 +144,11 @@ def cut_stream(
     at = data.find(START)
     while at >= 0:
         end = data.find(END, at)
-        again = data.find(START, at + 1, end if end >= 0 else None)
-        if again >= 0:
-            faults.append(FrameError("a frame begins inside another", data=data[at:again]))
-            at = again
-            continue
+        # The last beginning counts; asked one after the other, many would cost their square.
+        last = data.rfind(START, at + 1, end if end >= 0 else len(data))
+        if last >= 0:
+            faults.append(FrameError("a frame begins inside another", data=data[at:last]))
+            at = last
         if end < 0:
             break
         try:

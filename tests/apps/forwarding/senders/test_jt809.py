@@ -173,6 +173,26 @@ async def test_a_platform_that_refuses_stalls_or_talks_nonsense(world: World, up
     await sender.close()
 
 
+async def test_answers_nobody_asked_for_acknowledge_nothing(world: World, upper: Upper) -> None:
+    await world.tenant("acme", 1)
+    names = {world.vehicles[vin(1)]: Name(vin(1), "沪A1")}
+    parcel = Parcel([world.batch("acme", [vin(1)], {LATITUDE: [31.2], LONGITUDE: [121.4]})], names)
+    sender = Sender(target(upper, answer_timeout_s=1.0), world.around("acme"))
+    header = jt809.Header()
+    stray = jt809.seal(0x1006, b"", header, edition=upper._edition, cipher=upper._cipher)
+    other = jt809.seal(0x9001, b"x", header, edition=upper._edition, cipher=upper._cipher)
+    await sender.idle()
+    (writer,) = upper._writers
+    writer.write(stray * 200 + other * 200)
+    await eventually(lambda: sender._answers.qsize() > 0)
+    assert sender._answers.qsize() < 100
+    upper.silent = {0x1005}
+    with pytest.raises(Away, match="no UP_LINKTEST_RSP within 1 s"):
+        await sender.send(parcel)
+    assert parcel.counts[0] == 1
+    await sender.close()
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

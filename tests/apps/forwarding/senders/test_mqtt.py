@@ -172,6 +172,27 @@ async def test_a_broker_that_refuses(world: World, odd: Broker) -> None:
     await eventually(lambda: isinstance(odd.packets[-1], Disconnect))
 
 
+async def test_what_is_larger_than_the_broker_takes_holds_up_nothing(
+    world: World, odd: Broker
+) -> None:
+    await world.tenant("acme", 1)
+
+    def small(packet: Packet) -> bytes:
+        if isinstance(packet, Connect):
+            return write_packet(Connack(properties={"maximum_packet_size": 200}), 5)
+        return answered(packet)
+
+    odd.answer = small
+    sender = Sender(Target(host="127.0.0.1", port=odd.port), world.around("acme"))
+    path = "Vehicle.VehicleIdentification.Brand"
+    batch = world.batch("acme", [vin(1)] * 3, {path: ["a", "b" * 300, "c"]})
+    parcel = Parcel([batch], {world.vehicles[vin(1)]: Name(vin(1))})
+    await sender.send(parcel)
+    assert parcel.counts == (0, 2, 1, 0)
+    assert parcel.reasons == ["larger than the broker's 200 bytes"]
+    await sender.close()
+
+
 async def test_a_broker_that_stalls_lies_or_leaves(world: World, odd: Broker) -> None:
     await world.tenant("acme", 1)
     target = Target(host="127.0.0.1", port=odd.port, answer_timeout_s=0.2)

@@ -38,6 +38,9 @@ RECORDS: Final = ("report",)
 SECRETS: Final = frozenset({"password"})
 _GOODBYE_S: Final = 2.0
 _ALONE_S: Final = 60.0
+_AWAITED: Final = frozenset({LOGIN_ANSWER, LOGOUT_ANSWER, KEEP_ALIVE_ANSWER})
+_ANSWERS_MAX: Final = 64
+"""Answers kept until they are looked at: one is owed at a time."""
 
 
 class Target(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
@@ -217,7 +220,8 @@ class Sender:
             raise Away(f"the login was refused: {said}")
 
     async def _test(self) -> None:
-        """1005, and wait for its 1006."""
+        """1005, and wait for its 1006; one that came before it was asked for answers nothing."""
+        self._answers = asyncio.Queue()
         await self._write([self._sealed(KEEP_ALIVE, jt809.keep_alive())])
         await self._answer(KEEP_ALIVE_ANSWER)
 
@@ -257,7 +261,7 @@ class Sender:
             self._rest + data, edition=edition, cipher=self._cipher
         )
         for frame in frames:
-            if self._answers.qsize() < 1024:
+            if frame.kind in _AWAITED and self._answers.qsize() < _ANSWERS_MAX:
                 self._answers.put_nowait(frame)
 
     async def _drop(self) -> None:

@@ -42,6 +42,8 @@ _REFUSED: Final = 0x80
 _QUOTA: Final = 0x97
 _WRITE_BYTES: Final = 32 << 10
 _REST_BYTES_MAX: Final = 1 << 20
+_PACKET_MAX: Final = 268_435_460
+"""The longest packet there can be (section 2.1.4); a broker of MQTT 5 may take less."""
 
 
 class Target(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
@@ -93,6 +95,7 @@ class Sender:
         self._tcp: TcpLink | None = None
         self._rest = b""
         self._window = target.window
+        self._packet_max = _PACKET_MAX
         self._connack: Connack | None = None
         self._ponged = True
         self._news = asyncio.Event()
@@ -115,6 +118,11 @@ class Sender:
                         waiting, size = [], 0
                         await self._progress()
                     packet = self._publish(parcel, index, row, one)
+                    if len(packet) > self._packet_max:
+                        del self._under_way[self._packet_id]
+                        reason = f"larger than the broker's {self._packet_max} bytes"
+                        parcel.refused(index, row, reason)
+                        continue
                     waiting.append(packet)
                     size += len(packet)
                     if size >= _WRITE_BYTES:
@@ -198,6 +206,7 @@ class Sender:
             raise Away(f"the broker refused the connection with reason 0x{answer.reason:02X}")
         asked = answer.properties.get("receive_maximum", target.window)
         self._window = max(1, min(target.window, asked))
+        self._packet_max = answer.properties.get("maximum_packet_size", _PACKET_MAX)
 
     async def _write(self, packets: list[bytes]) -> None:
         if self._tcp is None:
