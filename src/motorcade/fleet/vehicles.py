@@ -114,7 +114,8 @@ class Vehicles(Part):
     async def numbers_of(self, tenant: int, vins: Sequence[str]) -> dict[str, int]:
         """VIN to vehicle number for those of ``vins`` that are the tenant's; believed for
         ``cache_s``."""
-        known = {vin: self._numbers.get((tenant, vin)) for vin in vins}
+        # No VIN has a NUL, and one that did would have PostgreSQL refuse all the others with it.
+        known = {vin: self._numbers.get((tenant, vin)) for vin in vins if "\0" not in vin}
         found = {vin: number[0] for vin, number in known.items() if number}
         asked = [vin for vin, number in known.items() if number is None]
         if not asked:

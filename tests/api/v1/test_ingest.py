@@ -121,6 +121,14 @@ async def test_wrong_rows_are_named_and_hold_nothing_up(world: World) -> None:
     assert SPEED in errors[6]["reason"]
 
 
+async def test_names_no_vehicle_can_have_are_unknown_ones(world: World) -> None:
+    answer = await send(world, "alpha", lines(row(CAR), row(CAR + "\0"), row("\0")))
+    assert answer.status_code == 200, answer.text
+    assert [(one["line"], one["code"]) for one in answer.json()["errors"]] == [
+        (2, "unknown_vin"), (3, "unknown_vin"),
+    ]  # fmt: skip
+
+
 async def test_a_body_without_a_good_row_is_refused_with_the_reasons(world: World) -> None:
     answer = await send(world, "alpha", lines(row(vin("beta", 1))))
     assert answer.status_code == 400

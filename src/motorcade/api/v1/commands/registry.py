@@ -221,8 +221,7 @@ async def _numbers(context: Context, tenant: int, vins: list[str] | None) -> lis
     if len(vins) > limits.COMMAND_BULK_VEHICLES_MAX:
         refuse("vehicles", f"names more than {limits.COMMAND_BULK_VEHICLES_MAX}")
     named = list(dict.fromkeys(vin.upper() for vin in vins))
-    asked = [vin for vin in named if "\0" not in vin]
-    known = await context.services.fleet.numbers_of(tenant, asked)
+    known = await context.services.fleet.numbers_of(tenant, named)
     unknown = [vin for vin in named if vin not in known]
     if unknown:
         shown = ", ".join(repr(vin[:20]) for vin in unknown[:10])
