@@ -209,6 +209,17 @@ async def test_an_answer_that_cannot_be_told_holds_nobody_else_back(world: World
     assert gateway.metrics.unstored["bug"] == 1
 
 
+async def test_who_subscribes_again_and_again_is_told_of_once(
+    world: World, gateway: Gateway
+) -> None:
+    vin = car_of(world)
+    async with client(gateway, vin) as car:
+        for qos in (0, 1, 0, 1):
+            await car.subscribe(f"v/{vin}/down/#", qos=qos)
+    await eventually(lambda: told(world, LinkDown, vin))
+    assert [one.reachable for one in await told(world, LinkUp, vin)] == [False, True]
+
+
 @pytest.mark.parametrize("place", ["hear", "handle"])
 async def test_a_fault_of_ours_closes_who_would_wait_for_ever(
     world: World, gateway: Gateway, monkeypatch: pytest.MonkeyPatch, place: str

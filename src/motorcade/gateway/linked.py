@@ -68,6 +68,7 @@ class Linked:
         table.drives(slot, vehicle, identity)
         table.bearer[slot] = bearer
         table.link[slot] = self._shared.links.number()
+        table.reachable[slot] = reachable(peer)
         self._shared.links.up(self.link_of(peer))
         self.back([vehicle])
         if self._listener.traits.keeps:
@@ -115,9 +116,13 @@ class Linked:
 
     def reachable(self, peer: Peer) -> None:
         """A peer may be sent commands from now on."""
-        if self._table.link[peer.slot]:
-            if self._listener.traits.keeps:
-                self.keeping.note(peer, ended=False)
+        table, slot = self._table, peer.slot
+        if not table.link[slot]:
+            return
+        if self._listener.traits.keeps:
+            self.keeping.note(peer, ended=False)
+        if not table.reachable[slot]:
+            table.reachable[slot] = True
             self._shared.links.up(self.link_of(peer))
 
     def relayed(

@@ -172,6 +172,7 @@ class PeerTable:
     and ``partial_s`` (since when a frame is unfinished, infinity for never) in monotonic
     seconds, ``idle_s`` (silence after which this peer is closed; infinity: the listener's rule),
     ``bearer`` uint8 (place in ``config.BEARERS``), ``link`` int64 (number of its link, 0 none),
+    ``reachable`` bool (it was told that commands can be sent over the link),
     ``kept`` int64 (bytes of unfinished frames or behind a pending login), ``garbage``
     int64 (bytes since the last whole frame), ``failures`` uint8 (refused platform logins).
     """
@@ -193,6 +194,7 @@ class PeerTable:
         self.idle_s = np.full(capacity, np.inf, np.float32)
         self.bearer = np.zeros(capacity, np.uint8)
         self.link = np.zeros(capacity, np.int64)
+        self.reachable = np.zeros(capacity, bool)
         self.kept = np.zeros(capacity, np.int64)
         self.garbage = np.zeros(capacity, np.int64)
         self.failures = np.zeros(capacity, np.uint8)
