@@ -51,6 +51,19 @@ async def test_vehicles_are_asked_about_once(world: World, intake: Intake) -> No
     assert intake.refused == 3
 
 
+async def test_a_topic_names_a_vehicle_by_its_vin_and_nothing_else(
+    world: World, intake: Intake
+) -> None:
+    vin, name = world.table.add(), b"imei:300234010753370"
+    shared = intake._shared
+    shared.vehicles.learn([name], {name.decode(): world.table.known[vin]}, 0.0)
+    remembered = shared.vehicles.get(name, 0.0)
+    await intake.take([message(f"a/{name.decode()}", 1), message("a/device:0123456789ab", 1)])
+    assert await world.rows() == []
+    assert (intake.refused, world.table.asked) == (2, [])
+    assert shared.vehicles.get(name, 0.0) == remembered
+
+
 async def test_a_fault_of_ours_costs_the_message_that_sets_it_off(
     world: World, intake: Intake, monkeypatch: pytest.MonkeyPatch
 ) -> None:

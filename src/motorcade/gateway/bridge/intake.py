@@ -33,6 +33,7 @@ from motorcade.signals.batch import SignalBatch
 
 __all__ = ["Intake"]
 
+_VIN: Final = 17
 _RETRY_S: Final = 0.2
 _RETRY_MAX_S: Final = 5.0
 _log = structlog.get_logger(__name__)
@@ -67,7 +68,8 @@ class Intake:
         self.received += len(publishes)
         self._shared.metrics.frames += len(publishes)
         named = [self._named(one) for one in publishes]
-        known = await self._known({vin for vin, _ in named if vin})
+        # What is remembered of other kinds of names must not be found, nor spoilt, by a topic.
+        known = await self._known({vin for vin, _ in named if len(vin) == _VIN and vin.isascii()})
         frames: list[bytes] = []
         vehicles: list[tuple[int, int]] = []
         for one, (vin, channel) in zip(publishes, named, strict=True):
