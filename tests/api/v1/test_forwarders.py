@@ -59,6 +59,27 @@ async def test_a_forwarders_life(world: World) -> None:
     assert "never-shown-again" not in made.text + str(found) + changed.text
 
 
+async def test_secrets_do_not_follow_to_another_address(world: World) -> None:
+    """Whoever may change a forwarder may not read its secrets by having them sent to himself."""
+    body = {"name": "moving", "kind": "webhook", "target": HOOK}
+    assert (await ask(world, "POST", "/v1/forwarders", body)).status_code == 201
+    for url in ("https://elsewhere.example.com/cars", "http://hooks.example.com/cars"):
+        for secret in ({}, {"secret": "set"}):
+            change = {"target": {"url": url, **secret}}
+            answer = await ask(world, "PATCH", "/v1/forwarders/moving", change)
+            assert answer.status_code == 400
+            assert "target: secret is for another address" in answer.json()["detail"]
+    path = {"target": {"url": "https://hooks.example.com/other"}}
+    kept = await ask(world, "PATCH", "/v1/forwarders/moving", path)
+    assert kept.json()["target"]["secret"] == "set"
+    moved = {"target": {"url": "https://elsewhere.example.com/cars", "secret": "another"}}
+    assert (await ask(world, "PATCH", "/v1/forwarders/moving", moved)).status_code == 200
+    bare = {"target": {"url": "https://third.example.com/cars", "secret": ""}}
+    answer = await ask(world, "PATCH", "/v1/forwarders/moving", bare)
+    assert "secret" not in answer.json()["target"]
+    assert (await ask(world, "DELETE", "/v1/forwarders/moving")).status_code == 204
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [

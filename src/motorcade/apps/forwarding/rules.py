@@ -6,7 +6,7 @@ to the module of its kind in ``senders``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from pkgutil import iter_modules
 from types import ModuleType
@@ -25,7 +25,18 @@ from motorcade.limits import (
 from motorcade.signals.catalogue import Catalogue
 from motorcade.twin.predicate import parse
 
-__all__ = ["Filter", "Kind", "Rule", "check_rule", "kinds", "sender_of", "shown", "split", "target"]
+__all__ = [
+    "Filter",
+    "Kind",
+    "Rule",
+    "check_moved",
+    "check_rule",
+    "kinds",
+    "sender_of",
+    "shown",
+    "split",
+    "target",
+]
 
 Kind = Literal["report", "login", "logout", "link", "event", "media"]
 """Kinds of records (``signals.batch``)."""
@@ -94,6 +105,27 @@ def split(rule: Rule, before: Mapping[str, str] | None = None) -> tuple[Rule, di
     plain = {name: value for name, value in rule.target.items() if name not in known}
     secrets = {name: value for name, value in kept.items() if value != ""}
     return msgspec.structs.replace(rule, target=plain), secrets
+
+
+def check_moved(
+    before: Rule, after: Rule, asked: Mapping[str, Any], secrets: Iterable[str]
+) -> None:
+    """``Invalid`` where the target is at another address than before and a secret would follow it
+    that ``asked`` does not name anew: a secret is for whom it was given."""
+    if _address(before) == _address(after):
+        return
+    following = [name for name in sorted(secrets) if asked.get(name, _SET) == _SET]
+    if following:
+        raise Invalid(
+            f"target: {', '.join(following)} is for another address; say it anew, or empty to send"
+            " none"
+        )
+
+
+def _address(rule: Rule) -> tuple[Any, ...]:
+    """Where to, and whether others can read along."""
+    url = str(rule.target.get("url", "")).partition("?")[0]
+    return (url.split("/")[:3], *(rule.target.get(name) for name in ("host", "port", "tls")))
 
 
 def shown(rule: Rule, secrets: Mapping[str, str]) -> Rule:

@@ -22,7 +22,7 @@ from motorcade.api.v1.forwarders.views import (
     NewForwarder,
     view,
 )
-from motorcade.apps.forwarding.rules import Rule, check_rule, split
+from motorcade.apps.forwarding.rules import Rule, check_moved, check_rule, split
 from motorcade.apps.forwarding.store import Forwarders, State
 from motorcade.fleet.keys import Principal
 
@@ -132,7 +132,8 @@ def _of_one(context: Context, store: Forwarders) -> list[BaseRouteHandler]:
         data: JSONBody[ForwarderChange],
         tenant: TenantName = None,
     ) -> ForwarderView:
-        """Change what the body names. A secret that is left out, or reads `set`, stays as it is."""
+        """Change what the body names. A secret that is left out, or reads `set`, stays as it is;
+        with another address it has to be said anew."""
         principal: Principal = request.auth
         whose = await context.access.tenant(principal, tenant)
         before, state = await store.forwarder(whose.number, name)
@@ -140,6 +141,7 @@ def _of_one(context: Context, store: Forwarders) -> list[BaseRouteHandler]:
         if data.target is not None:
             changes["target"] = {**before.rule.target, **data.target}
         changed = msgspec.structs.replace(before.rule, **changes)
+        check_moved(before.rule, changed, data.target or {}, before.secrets)
         rule, secrets = split(changed, before.secrets)
         check_rule(rule, secrets, services.catalogue, services.forwarding)
         return view(await store.change(whose.number, name, rule, secrets), state)
