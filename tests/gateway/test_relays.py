@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from typing import Any
 
 import pytest
@@ -89,6 +90,25 @@ async def test_a_modems_message_is_a_row_and_confirmed(world: World) -> None:
     assert len({(row["event_time"], row["record"]) for row in rows}) == 1
     (up,) = await told(world, LinkUp, vin)
     assert (up.bearer, up.protocol, up.identity) == ("satellite", "iridium", imei)
+
+
+async def test_a_modem_heard_at_another_gateway_has_its_link_there(world: World) -> None:
+    first, second = await directip(world), await directip(world)
+    imei, vin = modem_of(world)
+
+    async def downs() -> list[str]:
+        return [one.link for one in await told(world, LinkDown, vin)]
+
+    for count, gateway in enumerate((first, second, first)):
+        await deliver(gateway, message(imei, count + 1, report(count + 1)))
+        await eventually(partial(_many, downs, count))
+    ups = [one.link for one in await told(world, LinkUp, vin)]
+    assert len(ups) == 3
+    assert await downs() == ups[:2]
+
+
+async def _many(read: Any, count: int) -> bool:
+    return len(await read()) == count
 
 
 async def test_an_unknown_modem_is_confirmed_and_kept_for_people(world: World) -> None:

@@ -266,7 +266,8 @@ class Gateway:
                 same = hint.bearer in ("", BEARERS[int(table.bearer[slot])])
                 if peer is not None and older and same:
                     listener.close(peer, "replaced")
-            listener.linked.back(hint.vehicles)  # also of those that were closed just now
+            # Also of those that were closed just now.
+            listener.linked.elsewhere(hint.vehicles, hint.bearer, hint.at_us)
 
 
 def connections_max(wanted: int) -> int:

@@ -90,6 +90,11 @@ class Linked:
         """These vehicles have a link again, here or at another gateway."""
         self._wills.cancel(vehicles)
 
+    def elsewhere(self, vehicles: Sequence[int], bearer: str, at_us: int) -> None:
+        """These vehicles have had a link at another gateway since ``at_us``."""
+        self.back(vehicles)
+        self._relays.elsewhere(vehicles, bearer, at_us)
+
     def link_of(self, peer: Peer) -> LinkUp:
         """A peer's link, as the sessions app is told of it."""
         table, slot = self._table, peer.slot

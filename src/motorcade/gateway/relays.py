@@ -8,7 +8,7 @@ the satellite's ground gateway.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -65,6 +65,7 @@ class Relays:
     ) -> None:
         """These rows' vehicles are there; ``keys`` by row, of those that sign."""
         now_s, now_us = self._shared.clock.monotonic_s(), self._shared.clock.now_us()
+        began: list[int] = []
         for row in rows.tolist():
             vehicle, tenant = int(tick.frames.vehicle[row]), int(tick.frames.tenant[row])
             peer = tick.peers[int(tick.frames.peer[row])]
@@ -77,11 +78,25 @@ class Relays:
                 known = _Relayed(self._shared.links.number(), tenant, name, peer, now_us, now_s)
                 self._by_number[known.number] = vehicle
                 self._shared.links.up(self._link(vehicle, known))
+                began.append(vehicle)
             known.peer, known.heard_s, known.key = peer, now_s, keys.get(row, b"")
             self._by_vehicle[vehicle] = known
+        if began:
+            bearer = BEARERS[self._listener.bearer]
+            self._shared.hint(self._listener.name, bearer, began, now_us)
         while len(self._by_vehicle) > GATEWAY_RELAYED_VEHICLES_MAX:
             oldest = next(iter(self._by_vehicle))
             self._end(oldest, self._by_vehicle.pop(oldest), "idle")
+
+    def elsewhere(self, vehicles: Sequence[int], bearer: str, at_us: int) -> None:
+        """These vehicles' links began at another gateway: older ones end here, so that who comes
+        back is told of again."""
+        if bearer not in ("", BEARERS[self._listener.bearer]):
+            return
+        for vehicle in vehicles:
+            known = self._by_vehicle.get(vehicle)
+            if known is not None and known.since_us < at_us:
+                self._end(vehicle, self._by_vehicle.pop(vehicle), "replaced")
 
     def sweep(self, now_s: float) -> None:
         """End the links of those that have been silent for too long."""
