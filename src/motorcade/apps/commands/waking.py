@@ -65,6 +65,8 @@ class Waking:
 
     async def _ask(self, tenant: int, vehicle: int, reason: str) -> None:
         try:
-            await self._hook.wake(tenant, vehicle, reason)
+            # Then it may be asked again; one that hangs must not keep the place of others.
+            async with asyncio.timeout(COMMAND_WAKE_EVERY_S):
+                await self._hook.wake(tenant, vehicle, reason)
         except Exception as error:
             _log.warning("a vehicle cannot be woken", vehicle=vehicle, why=repr(error))
