@@ -134,6 +134,24 @@ async def test_a_platform_link_never_reaches_another_tenants_vehicle(world: Worl
     assert gateway.metrics.rejects["unknown_vin"] == 1
 
 
+async def test_a_platform_does_not_wait_for_ever_for_a_fault_of_ours(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway = await world.gateway()
+    car = await platform(world, gateway)
+    vin = world.table.add()
+
+    async def faulty(_vins: object) -> object:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as wrong:
+        wrong.setattr(world.table, "resolve", faulty)
+        car.send(report(vin))
+        assert await car.silent()
+    car.send(report(vin))
+    assert (await car.receive())[3] == 1
+
+
 async def test_a_platform_waits_for_an_absent_registry_without_an_answer(world: World) -> None:
     gateway = await world.gateway()
     car = await platform(world, gateway)

@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
 from motorcade.errors import MotorcadeError
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from motorcade.gateway.ticks import Tick
 
 __all__ = ["Conversation"]
+
+_log = structlog.get_logger(__name__)
 
 _REASONS: Final = {
     "not_logged_in": "Data came before a login; it was dropped.",
@@ -377,6 +380,11 @@ class Conversation:
                     shared.metrics.unstored[error.code] += len(wanted)
                     strangers = shared.vehicles.renew(wanted, shared.clock.monotonic_s())
                     for peer in {peer for name in strangers for peer in askers[name]}:
+                        self.listener.forget_kept(peer)
+                except Exception:
+                    # A fault of ours costs what these peers sent, not them their connections.
+                    _log.exception("vehicles could not be looked up")
+                    for peer in peers:
                         self.listener.forget_kept(peer)
                 else:
                     shared.vehicles.learn(wanted, known, shared.clock.monotonic_s())
