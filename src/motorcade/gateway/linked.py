@@ -141,24 +141,15 @@ class Linked:
         self._relays.heard(tick, rows, identity, keys)
 
     def relayed_answer(self, vehicle: int, tenant: int, answer: Answer) -> CommandAnswered:
-        """The same for a vehicle whose link is not its own."""
+        """What a vehicle said whose link is not its own."""
         return self._relays.answer_of(vehicle, tenant, answer)
 
     def answer_of(self, peer: Peer, answer: Answer) -> CommandAnswered:
         """What a peer said to a command, as the commands app is told."""
-        table, slot = self._table, peer.slot
-        return CommandAnswered(
-            vehicle=int(table.vehicle[slot]),
-            tenant=int(table.tenant[slot]),
-            link=self._shared.links.id_of(self._listener.name, int(table.link[slot])),
-            protocol=self._listener.name,
-            key=answer.key,
-            outcome=answer.outcome,
-            code=answer.code,
-            detail=answer.detail,
-            facts=answer.facts,
-            at_us=self._shared.clock.now_us(),
-        )
+        table, slot, name = self._table, peer.slot, self._listener.name
+        vehicle, tenant = int(table.vehicle[slot]), int(table.tenant[slot])
+        link = self._shared.links.id_of(name, int(table.link[slot]))
+        return self._shared.links.answer_of(vehicle, tenant, link, name, answer)
 
     def down(self, number: int, slot: int | None, asked: Downlink) -> Downlinked:
         """Write a command to a link, if it is here and its protocol can say it."""

@@ -30,6 +30,7 @@ from motorcade.log.events import (
     LinkDown,
     LinkUp,
 )
+from motorcade.protocols.commands import Answer
 
 __all__ = ["ALIVE_SUBJECT", "LOST_SUBJECT", "Links"]
 
@@ -101,6 +102,23 @@ class Links:
         """Somebody gave this process up, though it is here: name its links again."""
         for link in self.named():
             self.up(link)
+
+    def answer_of(
+        self, vehicle: int, tenant: int, link: str, protocol: str, answer: Answer
+    ) -> CommandAnswered:
+        """What a vehicle said to a command, as the commands app is told."""
+        return CommandAnswered(
+            vehicle=vehicle,
+            tenant=tenant,
+            link=link,
+            protocol=protocol,
+            key=answer.key,
+            outcome=answer.outcome,
+            code=answer.code,
+            detail=answer.detail,
+            facts=answer.facts,
+            at_us=self._clock.now_us(),
+        )
 
     async def answered(self, answers: Sequence[CommandAnswered]) -> None:
         """Store vehicles' answers to commands; returns once they are on disk. Raises what the log

@@ -136,18 +136,8 @@ class Relays:
 
     def answer_of(self, vehicle: int, tenant: int, answer: Answer) -> CommandAnswered:
         """What a relayed vehicle said to a command."""
-        return CommandAnswered(
-            vehicle=vehicle,
-            tenant=tenant,
-            link=self.link_id(vehicle),
-            protocol=self._listener.name,
-            key=answer.key,
-            outcome=answer.outcome,
-            code=answer.code,
-            detail=answer.detail,
-            facts=answer.facts,
-            at_us=self._shared.clock.now_us(),
-        )
+        link, protocol = self.link_id(vehicle), self._listener.name
+        return self._shared.links.answer_of(vehicle, tenant, link, protocol, answer)
 
     def _end(self, vehicle: int, known: _Relayed, reason: str) -> None:
         self._by_number.pop(known.number, None)
