@@ -25,7 +25,7 @@ from motorcade.simulator.vehicles import SimulatedCars
 sys.path.insert(0, str(Path(__file__).parent))
 from sink import sink
 
-__all__ = ["Reports", "login", "platform", "run"]
+__all__ = ["Reports", "bare_rate", "login", "platform", "run"]
 
 _CONNECTIONS = 2_000
 _ASKED = 30_000
@@ -156,6 +156,14 @@ def run(quick: bool = False) -> list[Figure]:
         many = _closed(host, port, (hellos, ten, 10), seconds)
         figures += _rate("ingest.ten_frames", many, sink_ten, 0.3)
     return figures
+
+
+def bare_rate(seconds: float) -> float:
+    """Answers a second of the bare sink, one frame a send."""
+    hellos = [login(vin) for vin in vins(_CONNECTIONS)]
+    rounds = Reports(_CONNECTIONS, 1, int(time.time()) - _DAY_S)
+    with sink() as (host, port, _):
+        return _closed(host, port, (hellos, rounds, 1), seconds).answers_s
 
 
 def _plan(

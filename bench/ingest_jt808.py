@@ -15,4 +15,4 @@ __all__ = ["run"]
 
 def run(quick: bool = False) -> list[Figure]:
     """Terminals of 2013 and 2019 in equal numbers."""
-    return ingest("jt808", 30_000, quick=quick)
+    return ingest("jt808", 30_000, to_sink=0.95, quick=quick)

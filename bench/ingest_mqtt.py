@@ -15,4 +15,4 @@ __all__ = ["run"]
 
 def run(quick: bool = False) -> list[Figure]:
     """Sessions of MQTT 3.1.1 and 5.0 in equal numbers, readings of nine signals."""
-    return ingest("mqtt", 25_000, quick=quick)
+    return ingest("mqtt", 25_000, to_sink=0.77, quick=quick)

@@ -62,6 +62,7 @@ class Identified:
     vin: str
     secrets: tuple[bytes, ...] = ()
     key: bytes = b""
+    code: str = ""
 
 
 @dataclass
@@ -100,16 +101,14 @@ class Table:
         """Give a vehicle a name of a kind, the secrets it may log in with, and its key."""
         known = self.known[vin]
         digests = tuple(sha256(secret.encode()).digest() for secret in secrets)
-        self.named[kind, value] = Identified(known.vehicle, known.tenant, vin, digests, key)
+        code = f"code-{known.vehicle}" if kind == "phone" else ""
+        self.named[kind, value] = Identified(known.vehicle, known.tenant, vin, digests, key, code)
 
     async def bind(self, kind: str, value: str, vehicle: int) -> None:
         if (kind, value) in self.named:
             raise Conflict("another vehicle has this name")
         (vin,) = [vin for vin, known in self.known.items() if known.vehicle == vehicle]
         self.name(kind, value, vin, f"code-{vehicle}")
-
-    async def auth_codes(self, vehicles: Sequence[int]) -> dict[int, str]:
-        return {vehicle: f"code-{vehicle}" for vehicle in vehicles}
 
     async def kept_sessions(self, protocol: str, vehicles: Sequence[int]) -> dict[int, bytes]:
         return {number: self.kept[number] for number in vehicles if number in self.kept}

@@ -44,6 +44,11 @@ class Identified(Known, Protocol):
     def key(self) -> bytes:
         """Its pre-shared key; empty for none."""
 
+    @property
+    def code(self) -> str:
+        """What its JT/T 808 terminal is given when it registers, and logs in with; asked for by a
+        phone number."""
+
 
 class Directory(Protocol):
     """Who is who, for the platform as a whole. Every method raises ``DependencyError`` where the
@@ -61,10 +66,6 @@ class Directory(Protocol):
 
     async def bind(self, kind: str, value: str, vehicle: int) -> object:
         """Give a vehicle a further name. Raises ``Conflict`` where another has it."""
-
-    async def auth_codes(self, vehicles: Sequence[int]) -> Mapping[int, str]:
-        """The codes JT/T 808 terminals are given when they register, and log in with, by
-        vehicle."""
 
     async def kept_sessions(self, protocol: str, vehicles: Sequence[int]) -> Mapping[int, bytes]:
         """What earlier sessions of these vehicles left to be kept, and still holds."""

@@ -129,24 +129,23 @@ class Entrance:
     async def _register(self, batch: Sequence[Request], known: Mapping[str, Identified]) -> None:
         """JT/T 808 0x0100: known terminals are given their codes. An unknown one may be bound to
         the vehicle it names, where the operator allows that."""
-        vehicles, refused = {}, {}
+        codes, refused = {}, {}
         try:
             for place, one in enumerate(batch):
                 who = known.get(one.name)
                 try:
-                    found = who.vehicle if who is not None else await self._bound(one.event)
+                    who = who or await self._bound(one.event)
                 except CallerError:
                     refused[place] = "duplicate"
                     continue
-                if found:
-                    vehicles[place] = found
-            codes = await self._shared.directory.auth_codes(list(vehicles.values()))
+                if who is not None:
+                    codes[place] = who.code
         except MotorcadeError as error:
             self._shared.metrics.unstored[error.code] += len(batch)
             codes, refused = {}, dict.fromkeys(range(len(batch)), "unavailable")
         now_us = self._shared.clock.now_us()
         for place, one in enumerate(batch):
-            secret = codes.get(vehicles.get(place, 0), "")
+            secret = codes.get(place, "")
             if secret:
                 one.peer.send(one.event.reply(1, now_us, code=secret))
                 continue
@@ -155,17 +154,16 @@ class Entrance:
             if code != "unavailable":
                 self._logins.keep(code, _REASONS[code], one, 0)
 
-    async def _bound(self, event: Any) -> int:
-        """The vehicle a registration names, now bound to its terminal; 0 for none."""
+    async def _bound(self, event: Any) -> Identified | None:
+        """The vehicle a registration names, now bound to its terminal."""
         if not self._listener.rules.bind_on_registration or len(event.vin) != 17:
-            return 0
-        directory = self._shared.directory
-        found = await directory.resolve([event.vin])
-        who = found.get(event.vin)
+            return None
+        directory, kind = self._shared.directory, self._listener.traits.identity
+        who = (await directory.resolve([event.vin])).get(event.vin)
         if who is None:
-            return 0
-        await directory.bind(self._listener.traits.identity, event.identity, who.vehicle)
-        return who.vehicle
+            return None
+        await directory.bind(kind, event.identity, who.vehicle)
+        return (await directory.identify(kind, [event.identity])).get(event.identity)
 
     async def _answer(self, decided: Sequence[tuple[Request, str]]) -> None:
         now_us = self._shared.clock.now_us()

@@ -49,6 +49,12 @@ _CONSTANT: Final = {
     "Vehicle.Connectivity.SignalStrength": 24,
 }
 _TOLD: Final = (0x8104, 0x8106)
+_ONE: Final = {
+    (b"\x80\x01" + bytes([edition, 5]), message.to_bytes(2, "big") + b"\0"): Heard(size, 1)
+    for edition, size in ((0, 20), (0x40, 25))
+    for message in (LOCATION, BATCH)
+}
+"""By attributes and what is answered: a general answer alone, in either edition."""
 _PARAMETERS: Final = b"\x02" + bytes.fromhex("00000001 04 0000003c 00000029 04 0000001e")
 """Heartbeat every 60 s, a location every 30 s (0x0001, 0x0029)."""
 
@@ -102,6 +108,9 @@ class Jt808Speech:
 
     def hear(self, connection: int, data: bytes, *, greeted: bool) -> Heard:
         """Answers to locations are counted; the others move the login on, or are commands."""
+        one = _ONE.get((data[1:5], data[-5:-2])) if greeted else None
+        if one is not None and one.used == len(data) and b"\x7d" not in data:
+            return one
         answers = refused = at = 0
         entered = rejected = False
         reply = b""

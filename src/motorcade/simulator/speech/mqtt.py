@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
-from motorcade.protocols.mqtt.bulk import encode_reports
+from motorcade.protocols.mqtt.bulk import report_packets
 from motorcade.protocols.mqtt.encode import (
     encode_connect,
     encode_puback,
@@ -24,7 +24,7 @@ from motorcade.protocols.mqtt.packets import Ack, Publish, read_packet
 from motorcade.protocols.mqtt.topics import ANSWER
 from motorcade.protocols.mqtt.words import CONNACK, PUBACK, PUBLISH, SUBACK, V3, V5
 from motorcade.simulator.fleet import CarFleet
-from motorcade.simulator.speech import Heard, Obeyed, Sends, pieces
+from motorcade.simulator.speech import Heard, Obeyed, Sends
 
 __all__ = ["MqttSpeech"]
 
@@ -51,6 +51,9 @@ _FAILURE: Final = 0x80
 _ACK: Final = bytes([PUBACK << 4])
 _ACK_LENGTH: Final = b"\x02"
 _ACK_SIZE: Final = 4
+_ACKED: Final = _ACK + _ACK_LENGTH
+_ANSWERED_ID: Final = _ANSWER_ID.to_bytes(2, "big")
+_ONE: Final = Heard(_ACK_SIZE, 1)
 
 
 class MqttSpeech:
@@ -105,6 +108,8 @@ class MqttSpeech:
     def hear(self, connection: int, data: bytes, *, greeted: bool) -> Heard:
         """PUBACKs are counted; CONNACK is followed by SUBSCRIBE, and its answer ends the login."""
         if greeted:
+            if len(data) == _ACK_SIZE and data[:2] == _ACKED and data[2:] != _ANSWERED_ID:
+                return _ONE
             count = len(data) // _ACK_SIZE
             if (
                 len(data) == count * _ACK_SIZE
@@ -135,7 +140,7 @@ class MqttSpeech:
             if not len(rows):
                 continue
             columns = self._fleet.cars.take(car[rows]).columns(times[rows])
-            frames = encode_reports(
+            packets = report_packets(
                 [self._vins[one] for one in connection[rows].tolist()],
                 times[rows],
                 {path: columns[path] for path in _SAID},
@@ -143,7 +148,7 @@ class MqttSpeech:
                 version=version,
                 reissued=self._reissued,
             )
-            for row, data in zip(rows.tolist(), pieces(frames.buffer, frames.length), strict=True):
+            for row, data in zip(rows.tolist(), packets, strict=True):
                 made[row] = data
         if many > 1:
             return [b"".join(made[at : at + many]) for at in range(0, len(made), many)]
