@@ -89,6 +89,8 @@ async def test_secrets_do_not_follow_to_another_address(world: World) -> None:
         ({"target": {**HOOK, "colour": 1}}, "target: Object contains unknown field `colour`"),
         ({"filter": {"where": "Vehicle.Sped > 1"}}, "filter.where: The predicate, at character 1"),
         ({"signals": ["Vehicle.Nothing"]}, "signals: there is no signal"),
+        ({"filter": {"labels": ["a\0"]}}, "filter: holds the character U+0000"),
+        ({"target": {**HOOK, "secret": "a\0b"}}, "target: holds the character U+0000"),
         ({"spool_bytes_max": 5}, "spool_bytes_max: "),
         ({"spool_age_s": 5.0}, "spool_age_s: "),
     ],
@@ -106,6 +108,9 @@ async def test_roles_and_empty_changes(world: World) -> None:
     assert (await ask(world, "POST", "/v1/forwarders", body, "operator")).status_code == 403
     assert (await ask(world, "PATCH", "/v1/forwarders/alpha", {})).status_code == 400
     assert (await ask(world, "POST", "/v1/forwarders/none/pause")).status_code == 404
+    for method, path in (("GET", ""), ("DELETE", ""), ("POST", "/pause"), ("POST", "/resume")):
+        answer = await ask(world, method, f"/v1/forwarders/a%00b{path}")
+        assert answer.status_code == 404, answer.text
 
 
 async def test_the_example_is_one() -> None:

@@ -138,6 +138,9 @@ def check_rule(
     rule: Rule, secrets: Mapping[str, str], catalogue: Catalogue, config: Config
 ) -> None:
     """Raise ``Invalid`` for whatever is wrong with it, the target's own settings among that."""
+    for name, part in (("target", (rule.target, secrets)), ("filter", rule.filter)):
+        if b"\\u0000" in msgspec.json.encode(part):
+            raise Invalid(f"{name}: holds the character U+0000, which is none of a text's")
     module = sender_of(rule.kind)
     module.check(target(rule, secrets))
     if rule.filter.where:

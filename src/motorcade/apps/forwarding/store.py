@@ -127,6 +127,7 @@ class Forwarders:
 
     async def forwarder(self, tenant: int, name: str) -> tuple[Forwarder, State]:
         """One of them; ``NotFound``."""
+        _check_name(name)
         async with self._store.tenant(tenant) as connection:
             row = await one(
                 connection, _SELECT_BOTH + " WHERE f.tenant = %s AND f.name = %s", (tenant, name)
@@ -150,6 +151,7 @@ class Forwarders:
 
     async def pause(self, tenant: int, name: str, paused: bool) -> Forwarder:
         """Stop or resume the sending; records gather on the spool meanwhile. ``NotFound``."""
+        _check_name(name)
         async with self._store.tenant(tenant, pipeline=False) as connection:
             changed = await _stamp(connection)
             await connection.execute(
@@ -160,6 +162,7 @@ class Forwarders:
 
     async def remove(self, tenant: int, name: str) -> None:
         """Forget a forwarder and what it has not sent. ``NotFound``."""
+        _check_name(name)
         async with self._store.tenant(tenant, pipeline=False) as connection:
             await _stamp(connection)
             row = await one(
@@ -297,6 +300,12 @@ def _state(value: Any) -> State:
 
 def _json(value: Any) -> str:
     return msgspec.json.encode(value).decode()
+
+
+def _check_name(name: str) -> None:
+    """``NotFound`` for what PostgreSQL would not even look for."""
+    if "\0" in name:
+        raise _unknown(name)
 
 
 def _unknown(name: str) -> NotFound:

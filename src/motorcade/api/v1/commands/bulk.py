@@ -90,7 +90,7 @@ def _looking(context: Context, bulks: Bulks) -> list[BaseRouteHandler]:
         request: Request[Any, Any, Any],
         *,
         limit: Annotated[
-            int, QueryParameter(ge=1, le=1_000, description="Jobs of a page.")
+            int, QueryParameter(ge=1, le=limits.API_PAGE_ROWS_MAX, description="Jobs of a page.")
         ] = limits.API_PAGE_ROWS_DEFAULT,
         cursor: Cursor = None,
         tenant: TenantName = None,
