@@ -13,7 +13,7 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,6 @@ from typing import Any
 import httpx
 import numpy as np
 
-from motorcade.protocols import gbt32960
 from motorcade.protocols.gbt32960.encode import encode, login_unit
 from motorcade.simulator.figures import Figure
 
@@ -59,14 +58,14 @@ async def _measure(running: RunningPlatform, quick: bool) -> list[Figure]:
         watching = asyncio.create_task(_watch(running.http, reader, outcomes))
         await asyncio.sleep(1.0)
         with _frames(running, seconds):
-            asked, refused = await _ask(client, seconds)
+            asked, refused = await _ask(running.http, operator, seconds)
             await _until(lambda: asked.keys() <= outcomes.keys())
         made, took_s, states = await _bulk(client, bulk)
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
     heard = sum(terminal.heard for terminal in terminals)
     for terminal in terminals:
-        await terminal.close()
+        terminal.close()
     return _figures(asked, outcomes, refused, (made, took_s, states), heard)
 
 
@@ -99,67 +98,127 @@ def _figures(
     ]  # fmt: skip
 
 
-class Terminal:
+class Terminal(asyncio.Protocol):
     """A GB/T 32960 terminal that does what it is told and says so."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
-        self._task: asyncio.Task[None] | None = None
+    def __init__(self, vin: str) -> None:
+        self._vin = vin
+        self._tail = b""
+        self._transport: asyncio.Transport | None = None
+        self._entered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.heard = 0
 
     @classmethod
     async def open(cls, address: tuple[str, int], vin: str) -> Terminal:
         """Connect and log in."""
-        terminal = cls(*await asyncio.open_connection(*address))
-        now = time.time_ns() // 1000
-        terminal._writer.write(encode(1, vin, login_unit(now, 1, "8986" + "0" * 16)))
-        answer = await terminal._reader.read(1 << 16)
-        if answer[2:4] != b"\x01\x01":
-            raise RuntimeError(f"{vin} may not log in: {answer.hex()}")
-        terminal._task = asyncio.create_task(terminal._live(vin))
+        loop = asyncio.get_running_loop()
+        _, terminal = await loop.create_connection(lambda: cls(vin), *address)
+        await terminal._entered
         return terminal
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Hang up."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        if self._transport is not None:
+            self._transport.close()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Log in."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        now = time.time_ns() // 1000
+        transport.write(encode(1, self._vin, login_unit(now, 1, "8986" + "0" * 16)))
+
+    def data_received(self, data: bytes) -> None:
+        """Frames of the platform; GB/T 32960.3 table 2: the length stands at byte 22."""
+        data = self._tail + data
+        while len(data) >= 25 and len(data) >= (size := 25 + int.from_bytes(data[22:24], "big")):
+            self._hear(data[:size])
+            data = data[size:]
+        self._tail = data
+
+    def _hear(self, frame: bytes) -> None:
+        assert self._transport is not None
+        if frame[2:4] == b"\x81\xfe":
+            self.heard += 1
+            self._transport.write(encode(0x81, self._vin, frame[24:30], flag=1))
+        elif not self._entered.done():
+            if frame[2:4] == b"\x01\x01":
+                self._entered.set_result(None)
+            else:
+                refused = RuntimeError(f"{self._vin} may not log in: {frame.hex()}")
+                self._entered.set_exception(refused)
+
+
+class Caller:
+    """A program that calls the API over a connection of its own."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, key: str):
+        self._reader = reader
+        self._writer = writer
+        self._head = f"Host: bench\r\nAuthorization: Bearer {key}\r\n"
+
+    @classmethod
+    async def open(cls, address: str, key: str) -> Caller:
+        """Connect to ``http://HOST:PORT``."""
+        host, _, port = address.removeprefix("http://").rpartition(":")
+        return cls(*await asyncio.open_connection(host, int(port)), key)
+
+    def close(self) -> None:
+        """Hang up."""
         self._writer.close()
 
-    async def _live(self, vin: str) -> None:
+    async def command(self, vin: str, body: bytes) -> str:
+        """Command a vehicle; the command's id, nothing where it was refused."""
+        head = (
+            f"POST /v1/vehicles/{vin}/commands HTTP/1.1\r\n{self._head}"
+            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        self._writer.write(head.encode() + body)
+        answer = (await self._reader.readuntil(b"\r\n\r\n")).lower()
+        size = int(answer.partition(b"content-length:")[2].partition(b"\r\n")[0])
+        content = await self._reader.readexactly(size)
+        return str(json.loads(content)["id"]) if answer.startswith(b"http/1.1 202") else ""
+
+    async def lines(self, path: str) -> AsyncIterator[bytes]:
+        """The lines of a stream of server-sent events."""
+        head = f"GET {path} HTTP/1.1\r\n{self._head}Accept: text/event-stream\r\n\r\n"
+        self._writer.write(head.encode())
+        answer = await self._reader.readuntil(b"\r\n\r\n")
+        if not answer.startswith(b"HTTP/1.1 200"):
+            raise RuntimeError(f"no stream: {answer!r}")
         tail = b""
-        while data := await self._reader.read(1 << 16):
-            cut = gbt32960.cut([tail + data])
-            tail = cut.remainder.get(0, b"")
-            for row in range(len(cut.frames)):
-                frame = cut.frames.bytes_of(row)
-                if frame[2] == 0x81 and frame[3] == 0xFE:
-                    self.heard += 1
-                    self._writer.write(encode(0x81, vin, frame[24:30], flag=1))
+        while size := int(await self._reader.readuntil(b"\r\n"), 16):
+            chunk = await self._reader.readexactly(size + 2)
+            *lines, tail = (tail + chunk[:-2]).split(b"\n")
+            for line in lines:
+                yield line
 
 
-async def _ask(client: httpx.AsyncClient, seconds: float) -> tuple[dict[str, float], int]:
-    """Command by the clock; when each request began, and how many were refused."""
+async def _ask(
+    address: str, key: str, seconds: float, rate: float = _RATE
+) -> tuple[dict[str, float], int]:
+    """Command by the clock; when each request was due, and how many were refused."""
     asked: dict[str, float] = {}
     refused = 0
     places: asyncio.Queue[tuple[int, float] | None] = asyncio.Queue()
     begun = time.monotonic()
 
-    async def caller() -> None:
+    async def calling() -> None:
         nonlocal refused
+        caller = await Caller.open(address, key)
         while (place := await places.get()) is not None:
             number, due = place
             body = {"kind": "report_interval", "parameters": {"interval_s": 1 + number % 60}}
-            answer = await client.post(f"/v1/vehicles/{_vin(number % _CARS)}/commands", json=body)
-            if answer.status_code == 202:
-                asked[answer.json()["id"]] = due
+            name = await caller.command(_vin(number % _CARS), json.dumps(body).encode())
+            if name:
+                asked[name] = due
             else:
                 refused += 1
+        caller.close()
 
-    callers = [asyncio.create_task(caller()) for _ in range(_CALLERS)]
-    for number in range(int(seconds * _RATE)):
-        due = begun + number / _RATE
+    callers = [asyncio.create_task(calling()) for _ in range(_CALLERS)]
+    for number in range(int(seconds * rate)):
+        due = begun + number / rate
         await asyncio.sleep(max(due - time.monotonic(), 0))
         places.put_nowait((number, due))
     for _ in callers:
@@ -170,19 +229,14 @@ async def _ask(client: httpx.AsyncClient, seconds: float) -> tuple[dict[str, flo
 
 async def _watch(address: str, key: str, outcomes: dict[str, tuple[str, float]]) -> None:
     """Follow the stream; when each command's outcome was told."""
-    headers = {**_bearer(key), "Accept": "text/event-stream"}
-    async with (
-        httpx.AsyncClient(base_url=address, headers=headers, timeout=None) as client,
-        client.stream("GET", "/v1/stream", params={"signals": "Vehicle.Command.*"}) as stream,
-    ):
-        async for line in stream.aiter_lines():
-            if not line.startswith("data: {"):
-                continue
-            event = json.loads(line.removeprefix("data: "))
-            signals = event.get("signals", {})
-            state = signals.get("Vehicle.Command.State")
-            if state in ("succeeded", "failed", "expired"):
-                outcomes[signals["Vehicle.Command.Id"]] = (state, time.monotonic())
+    caller = await Caller.open(address, key)
+    async for line in caller.lines("/v1/stream?signals=Vehicle.Command.*"):
+        if not line.startswith(b"data: {") or b'"queued"' in line or b'"sent"' in line:
+            continue
+        signals = json.loads(line.removeprefix(b"data: ")).get("signals", {})
+        state = signals.get("Vehicle.Command.State")
+        if state in ("succeeded", "failed", "expired"):
+            outcomes[signals["Vehicle.Command.Id"]] = (state, time.monotonic())
 
 
 async def _bulk(client: httpx.AsyncClient, count: int) -> tuple[int, float, dict[str, int]]:

@@ -18,6 +18,7 @@ from motorcade.api.auth import Access
 from motorcade.api.context import Context
 from motorcade.api.gate import Gate
 from motorcade.api.hot import HotState
+from motorcade.api.hot_commands import HotCommand
 from motorcade.api.hub import Hub
 from motorcade.api.metrics import Meters
 from motorcade.api.openapi import openapi_config
@@ -64,7 +65,7 @@ def build(services: Services) -> Litestar:
         pdb_on_exception=False,
     )
     app.state[HUB] = context.hub
-    app.asgi_handler = HotState(app.asgi_handler, context)
+    app.asgi_handler = HotCommand(HotState(app.asgi_handler, context), context)
     return app
 
 

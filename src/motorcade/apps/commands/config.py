@@ -10,7 +10,7 @@ __all__ = ["Config"]
 class Config(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """Settings of the commands app."""
 
-    turn_gap_ms: float = 8.0
+    turn_gap_ms: float = 20.0
     """Between two transactions at least: what comes meanwhile shares the next one, so that many
     commands cost little more than few. One alone waits for nothing."""
     claims_per_turn: int = 2_000

@@ -28,6 +28,9 @@ __all__ = ["Desk", "Page", "full_of", "insert", "skip_numbers"]
 
 _BATCH_MAX: Final = 1_000
 _NUMBER_TRIES: Final = 8
+_GAP_S: Final = 0.015
+"""Between two transactions of a tenant at least, and no less than the first took: what comes
+meanwhile shares the next one. One alone waits for nothing."""
 _INSERTED: Final[Mapping[str, str]] = {
     "id": "uuid",
     "tenant": "bigint",
@@ -159,6 +162,7 @@ class Desk:
         """Write what waits; whatever comes meanwhile gathers for the next transaction."""
         while queue.waiting:
             batch, queue.waiting = queue.waiting[:_BATCH_MAX], queue.waiting[_BATCH_MAX:]
+            began_s = self._clock.monotonic_s()
             try:
                 made = await self._insert(tenant, batch)
             except MotorcadeError as error:
@@ -166,6 +170,7 @@ class Desk:
                     _fail(new, error)
                 continue
             await hint(self._log, made)
+            await asyncio.sleep(max(_GAP_S, self._clock.monotonic_s() - began_s))
         queue.task = None
         self._queues.pop(tenant, None)
 

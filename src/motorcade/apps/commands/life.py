@@ -24,6 +24,7 @@ from motorcade.limits import COMMAND_ATTEMPTS_KEPT, COMMAND_NOTES_KEPT
 from motorcade.log.events import CommandAnswered
 
 __all__ = [
+    "ENDED",
     "REACHED",
     "answered",
     "claimed_again",
@@ -45,6 +46,9 @@ REACHED: Final[Mapping[str, int]] = {
     "cancelled": 8,
 }
 """The bit of each state in ``reached`` and ``told``."""
+
+ENDED: Final = 8
+"""The bit of an outcome, whichever it is."""
 
 _DETAIL_MAX: Final = 500
 

@@ -22,6 +22,7 @@ from motorcade.apps.commands.config import Config
 from motorcade.apps.commands.flights import Flight, Flights
 from motorcade.apps.commands.hints import hint_subject, read_hint
 from motorcade.apps.commands.inbox import Entry, Inbox
+from motorcade.apps.commands.life import ENDED
 from motorcade.apps.commands.policies import Policies
 from motorcade.apps.commands.policy import Link, usable
 from motorcade.apps.commands.sending import Sender
@@ -157,8 +158,12 @@ class CommandsService:
                         started = True
                     await self._wait()
                     await asyncio.sleep(max(self._free_s - time.monotonic(), 0))
-                    self._free_s = time.monotonic() + self._config.turn_gap_ms / 1e3
+                    began_s = time.monotonic()
                     await self._one_turn()
+                    # Where PostgreSQL is slow it gets as much rest as it had work.
+                    ended_s = time.monotonic()
+                    gap_s = self._config.turn_gap_ms / 1e3
+                    self._free_s = max(began_s + gap_s, 2 * ended_s - began_s)
                 except (DependencyError, CapacityError) as error:
                     self.counts["turns_failed"] += 1
                     _log.warning("commands wait", why=error.detail)
@@ -244,6 +249,8 @@ class CommandsService:
         held = dict(self._held)
         for partition, sequence in self._inbox.sequences(entries).items():
             held[partition] = held[partition]._replace(sequence=sequence)
+        # What was told of a command is written once, at its end; or now and then, if that is far.
+        told = {name: bits for name, bits in self._told.items() if poll or bits & ENDED}
         given = Inputs(
             held=held,
             results=self._results,
@@ -251,13 +258,15 @@ class CommandsService:
             answers=[answer for entry in entries for answer in entry.answers],
             looks=self._looks,
             fresh=list(self._hinted),
-            told=self._told,
+            told=told,
             poll=poll,
             expiring=[p for p in self._own if held[p].sequence >= self._had[p]],
             deadline_us=self._deadline_us,
         )
         self._results, self._silent, self._looks = [], set(), {}
-        self._hinted, self._told = set(), {}
+        self._hinted = set()
+        for name in told:
+            del self._told[name]
         return given, entries
 
     def _put_back(self, given: Inputs, entries: Sequence[Entry]) -> None:

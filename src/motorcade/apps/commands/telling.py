@@ -8,6 +8,7 @@ command and the state, so that telling it twice changes nothing.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
 from typing import Final, NamedTuple, Protocol
@@ -17,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import structlog
 
-from motorcade.apps.commands.life import REACHED
+from motorcade.apps.commands.life import ENDED, REACHED
 from motorcade.apps.commands.row import Row
 from motorcade.errors import MotorcadeError
 from motorcade.signals.batch import SignalBatch
@@ -35,8 +36,10 @@ _WAITING_MAX: Final = 50_000
 """Changes kept for a log that is away; beyond that they are found in the table again."""
 _ROWS_MAX: Final = 5_000
 _AGAIN_S: Final = 0.5
-_GAP_S: Final = 0.01
+_GAP_S: Final = 0.02
 """Between two appends at least: a message of the log costs every reader, whatever it holds."""
+_PATIENCE_S: Final = 0.1
+"""How long states on the way wait for the outcome that may follow at once, to be told with it."""
 
 
 class Change(NamedTuple):
@@ -61,7 +64,7 @@ def changes_of(row: Row) -> list[Change]:
     untold = row.reached & ~row.told
     times = {"queued": row.made_us, "sent": row.sent_us, "delivered": row.delivered_us}
     found = [(state, at) for state, at in times.items() if untold & REACHED[state]]
-    if untold & 8:
+    if untold & ENDED:
         found.append((row.state, row.ended_us))
     return [
         Change(
@@ -112,6 +115,7 @@ class Teller:
         self._waiting: list[Change] = []
         self._known: dict[UUID, int] = {}
         self._more = asyncio.Event()
+        self._ended = asyncio.Event()
 
     def add(self, rows: Iterable[Row]) -> None:
         """Tell the states of these commands that are not being told already."""
@@ -122,6 +126,8 @@ class Teller:
                 if not known & bit and len(self._waiting) < _WAITING_MAX:
                     self._known[row.id] = known | bit
                     self._waiting.append(change)
+                    if bit == ENDED:
+                        self._ended.set()
         if self._waiting:
             self._more.set()
 
@@ -136,6 +142,10 @@ class Teller:
             await self._more.wait()
             self._more.clear()
             while self._waiting:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_PATIENCE_S):
+                        await self._ended.wait()
+                self._ended.clear()
                 changes, self._waiting = self._waiting[:_ROWS_MAX], self._waiting[_ROWS_MAX:]
                 partitions = sorted({change.partition for change in changes})
                 await asyncio.gather(

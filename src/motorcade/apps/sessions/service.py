@@ -37,6 +37,9 @@ __all__ = ["LinkCallback", "SessionsService"]
 _log = structlog.get_logger(__name__)
 
 _S: Final = 1_000_000
+_NOTED_EVERY_US: Final = 2 * _S
+"""Answers to commands are events that change no session: their position alone is worth a
+transaction seldom."""
 
 LinkCallback = Callable[[int, Link], None]
 """Called with a vehicle and a link that can carry commands to it from now on."""
@@ -68,6 +71,8 @@ class _Part:
     """Whether PostgreSQL still holds as owed what is appended."""
     gateways: tuple[dict[str, str], set[str]] = field(default_factory=lambda: ({}, set()))
     """As PostgreSQL has them."""
+    noted_us: int = 0
+    """When PostgreSQL was last told of a position at which nothing had changed."""
     declared: dict[str, int] = field(default_factory=dict)
     """Processes declared lost, and where in the log."""
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -148,7 +153,7 @@ class SessionsService:
             if not part.lock.locked():
                 async with part.lock:
                     await self._announce(part, now_us)
-                    await self._clear(part)
+                    await self._clear(part, now_us)
         for part in self._parts.values():
             await self._give_up(part, now_us, now_s)
         lost = {incarnation for part in self._parts.values() for incarnation in part.table.lost}
@@ -236,11 +241,13 @@ class SessionsService:
             await self._log.append(part.partition, [batch], name=name)
         part.owed, part.noted = None, True
 
-    async def _clear(self, part: _Part) -> None:
-        """Note in PostgreSQL that what was owed is paid, and how far events were read that changed
-        nothing."""
-        if part.noted or part.applied != part.position:
+    async def _clear(self, part: _Part, now_us: int) -> None:
+        """Note in PostgreSQL that what was owed is paid, and now and then how far events were read
+        that changed nothing."""
+        late = part.applied != part.position and now_us - part.noted_us >= _NOTED_EVERY_US
+        if part.noted or late:
             await self._commit(part)
+            part.noted_us = now_us
 
     async def _announce(self, part: _Part, now_us: int) -> None:
         """Announce who is offline, if nothing that the log took by ``now_us`` says otherwise."""
