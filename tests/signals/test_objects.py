@@ -265,3 +265,9 @@ def test_times_never_raise(values: list[Any]) -> None:
     us, faults = timestamps(values)
     assert us.dtype == np.int64
     assert all(us[row] == 0 for row in faults)
+
+
+def test_numbers_of_any_length_are_told_as_no_time() -> None:
+    _, faults = timestamps([10**400, -(10**400), None])
+    assert all("is no time between 2000 and 2099" in faults[row] for row in (0, 1))
+    assert all(len(reason) < 200 for reason in faults.values())

@@ -137,8 +137,10 @@ def timestamps(values: Sequence[Any]) -> tuple[NDArray[np.int64], dict[int, str]
         for row, value in enumerate(values):
             try:
                 us[row] = _moment(value)
-            except (Invalid, OverflowError) as error:
+            except Invalid as error:
                 faults[row] = str(error)
+            except OverflowError:
+                pass  # it stays 0, which is outside and told so below
     else:
         faults = {}
     outside = (us < _EARLIEST_US) | (us >= _LATEST_US)
