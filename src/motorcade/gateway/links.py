@@ -101,7 +101,8 @@ class Links:
     def lost(self) -> None:
         """Somebody gave this process up, though it is here: name its links again."""
         for link in self.named():
-            self.up(link)
+            # Past the bound, or what is dropped here would have to be named again, for ever.
+            self._queue(link.vehicle % len(self._waiting), link)
 
     def answer_of(
         self, vehicle: int, tenant: int, link: str, protocol: str, answer: Answer
@@ -156,6 +157,9 @@ class Links:
         if self._count >= GATEWAY_EVENTS_WAITING_MAX:
             self._overrun = True
             return
+        self._queue(partition, event)
+
+    def _queue(self, partition: int, event: Event) -> None:
         self._count += 1
         self._waiting[partition].append(event)
         if self._writers[partition] is None:
@@ -188,5 +192,5 @@ class Links:
         _log.warning("links came and went while the log was away; naming all links again")
         at_us = self._clock.now_us()
         for partition in range(len(self._waiting)):
-            self._put(partition, GatewayLost(incarnation=self.incarnation, at_us=at_us))
+            self._queue(partition, GatewayLost(incarnation=self.incarnation, at_us=at_us))
         self.lost()
