@@ -48,14 +48,18 @@ class Session:
 
 def keeping(registry: Registry) -> Keeping:
     shared = SimpleNamespace(directory=registry, clock=SystemClock())
-    table = SimpleNamespace(vehicle=list(range(20)), tenant=[1] * 20)
+    table = SimpleNamespace(
+        vehicle=[slot % 20 for slot in range(40)], tenant=[1] * 40, link=list(range(40))
+    )
     listener: Any = SimpleNamespace(shared=shared, table=table, name="mqtt")
     return Keeping(listener)
 
 
-def note(made: Keeping, vehicle: int, filters: tuple[tuple[str, int], ...]) -> None:
+def note(made: Keeping, vehicle: int, filters: tuple[tuple[str, int], ...]) -> Any:
+    """``vehicle`` plus 20 is a later link of the same."""
     peer: Any = SimpleNamespace(slot=vehicle, session=Session(filters))
     made.note(peer, ended=False)
+    return peer
 
 
 async def resumed(made: Keeping, vehicle: int) -> tuple[tuple[str, int], ...]:
@@ -90,3 +94,23 @@ async def test_an_unreadable_one_begins_anew() -> None:
     registry = Registry()
     registry.kept[1] = b"\xc1"
     assert await resumed(keeping(registry), 1) == ()
+
+
+async def test_the_end_of_an_older_link_does_not_undo_a_later_ones_session() -> None:
+    made = keeping(registry := Registry())
+    first, second = note(made, 1, OLD), note(made, 21, NEW)
+    made.note(first, ended=True)
+    await made.settled()
+    assert registry.kept[1] == msgspec.msgpack.encode(NEW)
+    made.note(second, ended=True)
+    await made.settled()
+    assert registry.kept[1] == msgspec.msgpack.encode(NEW)
+
+
+async def test_who_says_at_its_end_that_nothing_holds_is_forgotten() -> None:
+    made = keeping(registry := Registry())
+    peer = note(made, 1, NEW)
+    peer.session.expiry_s = 0
+    made.note(peer, ended=True)
+    await made.settled()
+    assert registry.kept[1] == b""

@@ -40,19 +40,35 @@ class Keeping:
         self._name = listener.name
         self._waiting: dict[int, KeptSession] = {}
         self._writing: dict[int, KeptSession] = {}
+        self._holders: dict[int, int] = {}
+        """By vehicle, the link whose session is what holds: a later one's, where there are two."""
         self._task: asyncio.Task[None] | None = None
 
     def note(self, peer: Peer, *, ended: bool) -> None:
         """What ``peer``'s session wants kept now; ``ended``: its link is over."""
         table, slot, session = self._listener.table, peer.slot, peer.session
         expiry_us = int(session.expiry_s) * 1_000_000
+        number, vehicle = int(table.link[slot]), int(table.vehicle[slot])
+        if ended:
+            if not self.left(vehicle, number):
+                return
+        elif expiry_us:
+            self._holders[vehicle] = number
         if not expiry_us:
+            if ended:
+                self._put(KeptSession(vehicle, 0, b"", 0))
             return
         now_us = self._listener.shared.clock.now_us()
         state = msgspec.msgpack.encode(session.filters) if session.filters else b""
         until_us = now_us + expiry_us + (0 if ended else _CONNECTED_US)
-        vehicle, tenant = int(table.vehicle[slot]), int(table.tenant[slot])
-        self._put(KeptSession(vehicle, tenant, state, until_us))
+        self._put(KeptSession(vehicle, int(table.tenant[slot]), state, until_us))
+
+    def left(self, vehicle: int, number: int) -> bool:
+        """A link is over; whether its session was the one that holds."""
+        if self._holders.get(vehicle) != number:
+            return False
+        del self._holders[vehicle]
+        return True
 
     async def resumed(self, wanted: Sequence[tuple[Any, int]]) -> None:
         """Give back to sessions what was kept of their vehicles: pairs of login event and vehicle
@@ -60,6 +76,7 @@ class Keeping:
         clean = [vehicle for event, vehicle in wanted if event.clean]
         kept = {vehicle: event for event, vehicle in wanted if not event.clean}
         for vehicle in clean:
+            self._holders.pop(vehicle, None)
             self._put(KeptSession(vehicle, 0, b"", 0))
         if not kept:
             return

@@ -80,8 +80,10 @@ class Linked:
         if table.link[slot]:
             if getattr(peer.session, "will", None) is not None:
                 self._wills.add(peer)
-            if self._listener.traits.keeps and reason != "replaced":  # else it lives on elsewhere
+            if self._listener.traits.keeps and reason != "replaced":
                 self.keeping.note(peer, ended=True)
+            elif self._listener.traits.keeps:  # it lives on elsewhere
+                self.keeping.left(int(table.vehicle[slot]), int(table.link[slot]))
             link = self._shared.links.id_of(self._listener.name, int(table.link[slot]))
             self._shared.links.down(int(table.vehicle[slot]), int(table.tenant[slot]), link, reason)
         table.sign_off(slot)
