@@ -57,8 +57,7 @@ API_VIN_CACHE_S: Final = 60.0
 anyway."""
 
 API_UNKNOWN_VIN_CACHE_S: Final = 1.0
-"""How long a VIN that nobody knows stays unknown: a vehicle registered now is found a second
-later."""
+"""How long a VIN that nobody knows stays unknown: a new vehicle is found a second later."""
 
 API_FLOATS_CACHED_MAX: Final = 65_536
 """Shortened decimals one process remembers, 10 MB when full."""
@@ -76,8 +75,7 @@ API_HISTORY_ROWS_DEFAULT: Final = 1_000
 """History rows where the caller names no ``limit``."""
 
 API_HISTORY_ROWS_MAX: Final = 100_000
-"""History rows of one answer: a month of one vehicle at 30 s. At the bound: 400; the cursor leads
-on."""
+"""History rows of one answer: a month of one vehicle at 30 s. At the bound: 400 and a cursor."""
 
 API_SIGNALS_MAX: Final = 200
 """Signal patterns one request may name; enough for every signal of any one protocol."""
@@ -236,12 +234,10 @@ LOG_PART_BYTES_MAX: Final = 1 << 20
 """One message of a longer answer. At the bound: the answer travels in several."""
 
 LOG_REPLY_BYTES_MAX: Final = 64 << 20
-"""One answer between processes; both sides hold it in memory. At the bound: refused, ask for
-less."""
+"""One answer between processes; both sides hold it in memory. At the bound: refused."""
 
 LOG_QUARANTINED_DATA_BYTES_MAX: Final = 4096
-"""Bytes kept of one unreadable piece: a look at its head tells. At the bound: cut, and marked
-so."""
+"""Bytes kept of one unreadable piece: a look at its head tells. At the bound: cut, so marked."""
 
 # ── twin ─────────────────────────────────────────────────────────────────────────────────────────
 TWIN_ROWS_MAX: Final = 1 << 28
@@ -342,8 +338,7 @@ be revoked first."""
 
 # ── history, continued ───────────────────────────────────────────────────────────────────────────
 HISTORY_FAULTS_BYTES_MAX: Final = 64 << 20
-"""Unreadable log records kept for people to look at. At the bound: logged and counted, not
-kept."""
+"""Unreadable log records kept for people to look at. At the bound: only counted and logged."""
 
 HISTORY_BEHIND_WAIT_S: Final = 1.0
 """How long a query waits for a worker that has not yet taken what the log holds: a restart's
