@@ -10,7 +10,9 @@ __all__ = ["Reader", "text_of"]
 
 def text_of(data: bytes) -> str:
     """GBK text up to its first NUL, blanks around it stripped."""
-    return data.split(b"\0", 1)[0].decode("gb18030", "replace").strip()
+    known = data.split(b"\0", 1)[0]
+    # Nearly all is ASCII, which GBK holds as it is; its own codec is ten times as slow.
+    return (str(known, "ascii") if known.isascii() else known.decode("gb18030", "replace")).strip()
 
 
 class Reader:
