@@ -233,7 +233,11 @@ class Hook:
             protocol_version = "HTTP/1.1"
 
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers.get("content-length", 0)))
+                length = int(self.headers.get("content-length", 0))
+                body = self.rfile.read(length)
+                if len(body) < length:  # whoever sent it was killed in the middle
+                    self.close_connection = True
+                    return
                 answer = hook.answers.pop(0) if hook.answers else Answer()
                 if answer.stall_s:
                     hook._stopped.wait(answer.stall_s)

@@ -19,7 +19,7 @@ from motorcade.apps.commands.hints import hint
 from motorcade.apps.commands.life import REACHED
 from motorcade.apps.commands.row import COLUMNS, Row
 from motorcade.clock import Clock
-from motorcade.errors import CapacityError, Conflict, MotorcadeError, NotFound
+from motorcade.errors import CapacityError, Conflict, NotFound
 from motorcade.fleet.store import Connection, Store, one
 from motorcade.limits import COMMANDS_OPEN_PER_VEHICLE_MAX
 from motorcade.log.log import Log
@@ -165,7 +165,7 @@ class Desk:
             began_s = self._clock.monotonic_s()
             try:
                 made = await self._insert(tenant, batch)
-            except MotorcadeError as error:
+            except Exception as error:  # whatever it is, those who asked wait for an answer
                 for new in batch:
                     _fail(new, error)
                 continue
@@ -312,6 +312,6 @@ def _give(new: _New, row: Any) -> None:
         new.done.set_result(row)
 
 
-def _fail(new: _New, error: MotorcadeError) -> None:
+def _fail(new: _New, error: Exception) -> None:
     if not new.done.done():
         new.done.set_exception(error)
