@@ -220,6 +220,15 @@ async def test_who_subscribes_again_and_again_is_told_of_once(
     assert [one.reachable for one in await told(world, LinkUp, vin)] == [False, True]
 
 
+async def test_who_unsubscribes_can_be_sent_nothing(world: World, gateway: Gateway) -> None:
+    vin = car_of(world)
+    async with client(gateway, vin) as car:
+        await car.subscribe(f"v/{vin}/down/#", qos=1)
+        await car.unsubscribe(f"v/{vin}/down/#")
+    await eventually(lambda: told(world, LinkDown, vin))
+    assert [one.reachable for one in await told(world, LinkUp, vin)] == [False, True, False]
+
+
 @pytest.mark.parametrize("place", ["hear", "handle"])
 async def test_a_fault_of_ours_closes_who_would_wait_for_ever(
     world: World, gateway: Gateway, monkeypatch: pytest.MonkeyPatch, place: str

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import reduce
 from hashlib import sha256
 from operator import xor
+from types import SimpleNamespace
 from typing import Any
 
 from engines_nats import Nats
@@ -118,6 +119,9 @@ class Table:
             self.kept.pop(one.vehicle, None)
             if one.state:
                 self.kept[one.vehicle] = one.state
+
+    async def tenant_named(self, name: str) -> Any:
+        return SimpleNamespace(number={"one": 1, "two": 2}[name])
 
     async def platform_login(self, user: str, password: str) -> int | None:
         return {"one": 1, "two": 2}.get(user) if password == "secret" else None

@@ -73,6 +73,9 @@ class Directory(Protocol):
     async def keep_sessions(self, protocol: str, sessions: Sequence[KeptSession]) -> None:
         """Keep what sessions leave; an empty state forgets."""
 
+    async def tenant_named(self, name: str) -> Any:
+        """The tenant of this name, with its ``number``. Raises ``NotFound``."""
+
     async def platform_login(self, user: str, password: str) -> int | None:
         """The tenant whose platform account this is, or None."""
 

@@ -16,7 +16,7 @@ from motorcade.gateway.config import BEARERS
 from motorcade.gateway.directory import vin_text
 from motorcade.gateway.downlink import sealed_for
 from motorcade.gateway.keeping import Keeping
-from motorcade.gateway.peers import TERMINAL, Peer
+from motorcade.gateway.peers import TERMINAL, Peer, reachable
 from motorcade.gateway.relays import Relays
 from motorcade.gateway.wills import Wills
 from motorcade.log.downlink import Downlink, Downlinked
@@ -122,14 +122,15 @@ class Linked:
         yield from self._relays.links()
 
     def reachable(self, peer: Peer) -> None:
-        """A peer may be sent commands from now on."""
+        """Look whether a peer may be sent commands now, and tell of it where that has changed."""
         table, slot = self._table, peer.slot
         if not table.link[slot]:
             return
+        now = reachable(peer)
         if self._listener.traits.keeps:
             self.keeping.note(peer, ended=False)
-        if not table.reachable[slot]:
-            table.reachable[slot] = True
+        if bool(table.reachable[slot]) != now:
+            table.reachable[slot] = now
             self._shared.links.up(self.link_of(peer))
 
     def relayed(
@@ -164,8 +165,3 @@ class Linked:
             return Downlinked(code="busy")
         name = vin_text(bytes(self._table.identity[slot]))
         return sealed_for(self._listener, name, peer, asked.command)
-
-
-def reachable(peer: Peer) -> bool:
-    """Whether commands can be sent to a peer: an MQTT client must have subscribed to them."""
-    return bool(getattr(peer.session, "reachable", True))

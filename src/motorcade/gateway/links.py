@@ -77,7 +77,7 @@ class Links:
         """Protocol and number of a link's name; None for a name that is not of this process."""
         incarnation, _, rest = link.partition("/")
         protocol, _, number = rest.partition("/")
-        if incarnation != self.incarnation or not number.isdigit():
+        if incarnation != self.incarnation or not (number.isascii() and number.isdigit()):
             return None
         return protocol, int(number)
 

@@ -32,6 +32,7 @@ __all__ = [
     "GONE",
     "Peer",
     "PeerTable",
+    "reachable",
 ]
 
 IDENTITY_BYTES: Final = 20
@@ -280,3 +281,8 @@ class PeerTable:
     def sessions(self) -> int:
         """Peers that are logged in."""
         return int(np.count_nonzero(self.role))
+
+
+def reachable(peer: Peer) -> bool:
+    """Whether commands can be sent to a peer: an MQTT client must have subscribed to them."""
+    return bool(getattr(peer.session, "reachable", True))

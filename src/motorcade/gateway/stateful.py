@@ -17,7 +17,7 @@ import structlog
 from numpy.typing import NDArray
 
 from motorcade.gateway.outcome import Outcome
-from motorcade.gateway.peers import NOBODY, WAITING, Peer
+from motorcade.gateway.peers import NOBODY, WAITING, Peer, reachable
 from motorcade.protocols.frames import Frames, Heard
 
 if TYPE_CHECKING:
@@ -109,6 +109,8 @@ class Stateful:
         if does is not None:
             return does(row, event, peer, outcome, now_us)
         self._say(row, event.reply(1, now_us), peer, outcome)
+        if bool(self._table.reachable[peer.slot]) != reachable(peer):  # it unsubscribed
+            self._conversation.listener.linked.reachable(peer)
         return False
 
     def _stumbled(self, frame: bytes, peer: Peer, outcome: Outcome) -> bool:

@@ -80,3 +80,15 @@ async def test_a_fault_of_ours_costs_the_message_that_sets_it_off(
     await intake.take([message(f"a/{vin}", value) for value in (0, 1, 666, 3)])
     assert [row["Vehicle.Speed"] for row in await world.rows()] == [0, 1, 3]
     assert intake.refused == 1
+
+
+async def test_a_broker_of_one_tenant_speaks_for_no_others_cars(world: World) -> None:
+    own, foreign = world.table.add(tenant=1), world.table.add(tenant=2)
+    for vin in (own, foreign):
+        world.table.name("vin", vin, vin)
+    gateway = await world.gateway()
+    config = BridgeConfig(url="mqtt://unused", topics=("a/{vin}",), tenant="one")
+    intake = Intake("test", config, templates_of(config.topics), gateway._shared)
+    await intake.take([message(f"a/{own}", 1), message(f"a/{foreign}", 2)])
+    assert [row["tenant"] for row in await world.rows()] == [1]
+    assert (intake.stored, intake.refused) == (1, 1)

@@ -15,6 +15,9 @@ class BridgeConfig(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fie
     url: str
     """``mqtt://host:1883``, or ``mqtts://host:8883`` over TLS. User and password are not part of
     it."""
+    tenant: str = ""
+    """Whose vehicles the broker may speak for, by name; empty: anybody's, for a broker of the
+    platform's own."""
     username: str = ""
     """Empty for none."""
     password: str = ""

@@ -57,6 +57,8 @@ class Intake:
     ) -> None:
         self._templates = templates
         self._channel = config.channel
+        self._tenant = config.tenant
+        self._fenced = 0
         self._shared = shared
         self._source: Any = _Source(f"bridge {name}")
         self.received = 0
@@ -70,6 +72,9 @@ class Intake:
         named = [self._named(one) for one in publishes]
         # What is remembered of other kinds of names must not be found, nor spoilt, by a topic.
         known = await self._known({vin for vin, _ in named if len(vin) == _VIN and vin.isascii()})
+        if self._tenant:
+            fence = await self._fence()
+            known = {vin: who for vin, who in known.items() if who[1] == fence}
         frames: list[bytes] = []
         vehicles: list[tuple[int, int]] = []
         for one, (vin, channel) in zip(publishes, named, strict=True):
@@ -95,6 +100,19 @@ class Intake:
                 vin, channel = found[0], found[1] or self._channel
                 return (vin, channel) if is_channel(channel.encode()) else ("", "")
         return "", ""
+
+    async def _fence(self) -> int:
+        """The number of the tenant whose vehicles this broker may speak for; waits until the
+        registry knows it: guessing would let one tenant's broker speak for another's cars."""
+        pause_s = _RETRY_S
+        while not self._fenced:
+            try:
+                self._fenced = (await self._shared.directory.tenant_named(self._tenant)).number
+            except MotorcadeError as error:
+                _log.warning("a bridge awaits its tenant", tenant=self._tenant, why=error.detail)
+                await asyncio.sleep(pause_s)
+                pause_s = min(2 * pause_s, _RETRY_MAX_S)
+        return self._fenced
 
     async def _known(self, vins: set[str]) -> dict[str, tuple[int, int]]:
         """Vehicle and tenant of each VIN that is registered."""

@@ -30,6 +30,8 @@ __all__ = ["Fragments", "Part"]
 
 _WAIT_US: Final = int(JT808_FRAGMENT_WAIT_S * 1e6)
 _KEPT_US: Final = int(JT808_FRAGMENT_KEPT_S * 1e6)
+_PART_BYTES: Final = 128
+"""What a part weighs beside its body: an empty one takes room as well."""
 _NAMED_MAX: Final = 250
 """Parts one 0x8003 names: 2013 counts them in a byte."""
 
@@ -106,7 +108,7 @@ class Fragments:
         held.last = part
         if part.index not in held.parts:
             held.parts[part.index] = part.body
-            held.size += len(part.body)
+            held.size += len(part.body) + _PART_BYTES
         if part.index == 1 or not held.first_serial:
             held.first_serial = (part.serial - part.index + 1) & 0xFFFF
         held.asked, held.due_us = 0, now + _WAIT_US
