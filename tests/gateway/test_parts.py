@@ -56,6 +56,8 @@ def test_slots_are_given_again_and_forget_who_was_there() -> None:
     table.add(second, 1.0)
     table.sign_on(first.slot, TERMINAL, 7, 123)
     table.drives(first.slot, 42, b"LMT")
+    assert table.links_of([42, 43]) == []  # a connection beside its link
+    table.link[first.slot] = 1
     assert table.links_of([42, 43]) == [first.slot]
     assert table.sessions() == 1
     slot = first.slot

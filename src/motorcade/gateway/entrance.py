@@ -122,6 +122,8 @@ class Entrance:
             digest = sha256(event.credential.encode()).digest()
             right = any(compare_digest(digest, secret) for secret in who.secrets)
             return "" if right else "credentials"
+        if getattr(event, "is_side", False) and any(map(event.is_proven_by, who.secrets)):
+            return ""
         if certified_name(one.peer) in (one.name, who.vin):
             return ""
         return "" if self._listener.rules.credentials == "optional" else "credentials"

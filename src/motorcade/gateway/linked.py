@@ -74,6 +74,17 @@ class Linked:
         if self._listener.traits.keeps:
             self.keeping.note(peer, ended=False)
 
+    def signed_on_aside(
+        self, peer: Peer, identity: bytes, vehicle: int, tenant: int, login_us: int
+    ) -> None:
+        """A vehicle is logged in over a connection beside its link: what it sends there is its own,
+        but it is not reached there, and its link is none the worse."""
+        table, slot = self._table, peer.slot
+        if table.link[slot]:
+            self.signed_off(peer, "replaced")
+        table.sign_on(slot, TERMINAL, tenant, login_us)
+        table.drives(slot, vehicle, identity)
+
     def signed_off(self, peer: Peer, reason: str) -> None:
         """A vehicle's session on this connection ends."""
         table, slot = self._table, peer.slot

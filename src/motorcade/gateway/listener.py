@@ -36,7 +36,7 @@ from motorcade.gateway.peers import (
 )
 from motorcade.gateway.shared import Ground, Shared
 from motorcade.gateway.stalled import give_up
-from motorcade.gateway.ticks import Ticks
+from motorcade.gateway.ticks import Ticks, is_aside
 from motorcade.gateway.traits import Traits
 
 __all__ = ["Listener", "parse_address"]
@@ -295,9 +295,9 @@ class Listener:
                 # A fault of ours costs these bytes their answer, never the listener its ticks.
                 _log.exception("a tick failed in an unforeseen way")
                 self.budget.finished(weight)
-                if self.traits.is_resent:  # who sends again only over a new connection
-                    for peer in peers:
-                        self.close(peer, "internal")
+                for peer in peers:
+                    if self.traits.is_resent or is_aside(peer):
+                        self.close(peer, "internal")  # it sends again only over a new one
             for peer in peers:
                 if peer.state & GONE and not peer.state & (QUEUED | WAITING):
                     self.closed(peer)

@@ -210,7 +210,7 @@ class Logins:
         self, frames: Frames, batch: Sequence[Request], accepted: Sequence[int], login_us: int
     ) -> None:
         """Open the sessions and tell of the links; of several links of a vehicle over one bearer
-        the newest stays, here and at the other gateways."""
+        the newest stays, here and at the other gateways. A connection beside the link is none."""
         listener = self._listener
         table = listener.table
         identities = self._protocol.vins(frames)
@@ -223,6 +223,11 @@ class Logins:
         for row in accepted:
             peer, vehicle, event = batch[row].peer, vehicles[row], batch[row].event
             if peer.slot < 0:
+                continue
+            if getattr(event, "is_side", False):
+                name = batch[row].name.encode()
+                tenant = int(frames.tenant[row])
+                listener.linked.signed_on_aside(peer, name, vehicle, tenant, login_us)
                 continue
             word = getattr(event, "bearer", "")
             bearer = bearer_code(word) if word else listener.bearer

@@ -257,9 +257,11 @@ class PeerTable:
         self.identity[slot] = identity
 
     def links_of(self, vehicles: Sequence[int]) -> list[int]:
-        """Slots of the links of these vehicles. A search, not an index: one pass for all of them
-        costs less than an index's hundred bytes per session."""
-        found = np.isin(self.vehicle[: len(self.peer)], np.array(vehicles, np.uint64))
+        """Slots of the links of these vehicles, not of connections beside them. A search, not an
+        index: one pass for all of them costs less than an index's hundred bytes per session."""
+        used = len(self.peer)
+        found = np.isin(self.vehicle[:used], np.array(vehicles, np.uint64))
+        found &= self.link[:used] != 0
         slots: list[int] = np.flatnonzero(found).tolist()
         return slots
 

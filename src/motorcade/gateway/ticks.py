@@ -31,7 +31,7 @@ from motorcade.log.events import CommandAnswered
 from motorcade.protocols.frames import Answers, Cut, Decoded, Frames
 from motorcade.signals.batch import SignalBatch
 
-__all__ = ["Tick", "Ticks", "write_answers"]
+__all__ = ["Tick", "Ticks", "is_aside", "write_answers"]
 
 _log = structlog.get_logger(__name__)
 
@@ -264,6 +264,9 @@ class Ticks:
             if self._shared.quarantine.room() > 0:
                 _log.exception("a frame cannot be decoded; its bytes are in the quarantine")
             self._conversation.failed(tick, int(rows[0]))
+            peer = tick.peers[int(tick.frames.peer[rows[0]])]
+            if is_aside(peer):
+                tick.closing.append((peer, "internal"))
             return ()
         half = len(rows) // 2
         first, second = rows[:half], rows[half:]
@@ -275,9 +278,9 @@ class Ticks:
             count = np.uint64(self._shared.log.partitions)
             lost = tick.stored & np.isin(tick.frames.vehicle % count, failed)
             tick.flag[lost] = 0
-            if self._conversation.traits.is_resent:
-                some = {tick.peers[index] for index in np.unique(tick.frames.peer[lost]).tolist()}
-                tick.closing += [(peer, "unstored") for peer in some]
+            some = {tick.peers[index] for index in np.unique(tick.frames.peer[lost]).tolist()}
+            resent = self._conversation.traits.is_resent
+            tick.closing += [(peer, "unstored") for peer in some if resent or is_aside(peer)]
         if told:
             tick.replies += [(peer, reply) for peer, _, reply in tick.answered if reply]
         else:
@@ -343,6 +346,12 @@ class Ticks:
         )
         write_answers(tick.peers, frames.peer, answers)
         shared.metrics.acknowledge_s.observe(shared.clock.monotonic_s() - tick.arrived_s, len(rows))
+
+
+def is_aside(peer: Peer) -> bool:
+    """Whether a connection is one beside its vehicle's link: where something of it is lost it has
+    to begin anew, for its later answers would speak for that, too."""
+    return bool(getattr(peer.session, "is_side", False))
 
 
 def write_answers(peers: Sequence[Peer], peer: NDArray[np.int64], answers: Answers) -> None:

@@ -48,7 +48,7 @@ def unescape(buffer: Bytes, start: Ints, end: Ints, rules: Escaping) -> Unescape
     at = _marks(buffer, rules)
     if len(at) == 0:
         return Unescaped(buffer, start, end, np.zeros(len(start), bool))
-    second = np.append(buffer, 0)[at + 1]
+    second = np.append(buffer, np.uint8(0))[at + 1]  # a plain 0 would widen the whole buffer
     plain = np.full(len(at), -1, np.int64)
     mark = buffer[at]
     for first, following, byte in rules.pairs:

@@ -13,6 +13,11 @@ from __future__ import annotations
 from typing import Final
 
 from motorcade.protocols.jt808.answers import answer, answer_one, flags_for
+from motorcade.protocols.jt808.attachments import (
+    attachment_number,
+    attachment_request,
+    join_file,
+)
 from motorcade.protocols.jt808.bulk import encode_reports, phone_bytes
 from motorcade.protocols.jt808.commands import COMMANDS, encode_command
 from motorcade.protocols.jt808.decode import decode
@@ -20,6 +25,7 @@ from motorcade.protocols.jt808.describe import describe
 from motorcade.protocols.jt808.encode import encode, seal
 from motorcade.protocols.jt808.framing import cut
 from motorcade.protocols.jt808.hear import hear
+from motorcade.protocols.jt808.packets import packet
 from motorcade.protocols.jt808.pieces import join_pieces
 from motorcade.protocols.jt808.rows import is_login, is_record, messages, vins
 from motorcade.protocols.jt808.session import Session
@@ -44,6 +50,8 @@ __all__ = [
     "Session",
     "answer",
     "answer_one",
+    "attachment_number",
+    "attachment_request",
     "auth_body",
     "batch_body",
     "can_body",
@@ -58,9 +66,11 @@ __all__ = [
     "hear",
     "is_login",
     "is_record",
+    "join_file",
     "join_pieces",
     "media_body",
     "messages",
+    "packet",
     "phone_bytes",
     "registration_body",
     "seal",

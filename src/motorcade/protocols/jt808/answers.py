@@ -1,8 +1,9 @@
 """Answers to frames, built for many peers as one array (2013: sections 8.2 and 8.37).
 
 Every record gets the platform's general answer 0x8001 but for multimedia data, whose answer is
-0x8800 with no sub-packages to send again. Answers are in the edition of what they answer and carry
-its serial as their own: that counts up, wraps where the standard wants it, and needs no memory.
+0x8800 with no sub-packages to send again, and files of alarms (0x9212 at their ends). Answers are
+in the edition of what they answer and carry its serial as their own: that counts up, wraps where
+the standard wants it, and needs no memory.
 """
 
 from __future__ import annotations
@@ -24,8 +25,11 @@ from motorcade.protocols.jt808.heads import (
     read_heads,
 )
 from motorcade.protocols.jt808.words import (
+    FILE_ANSWER,
+    FILE_JUDGED,
     MEDIA,
     MEDIA_ANSWER,
+    PACKET,
     PLATFORM_GENERAL,
     result_of,
 )
@@ -51,7 +55,30 @@ def answer(
     """One answer per frame: ``flags`` uint8 (n; 0: none is owed, else the result and one).
     ``platform_link``, ``now`` and ``settings`` change nothing here."""
     heads = read_heads(frames)
-    n = len(frames)
+    if (heads.message >= FILE_JUDGED).any():
+        files = np.isin(heads.message, (FILE_JUDGED, PACKET))
+        if files.any():
+            return _beside(frames, flags, heads, files)
+    return _columns(heads, flags)
+
+
+def _beside(
+    frames: Frames, flags: NDArray[np.uint8], heads: Heads, files: NDArray[np.bool_]
+) -> Answers:
+    """Answers where some are about files of alarms: 0x9212, and nothing for their data."""
+    usual = _columns(heads, np.where(files, np.uint8(0), flags))
+    said = [
+        usual.buffer[at : at + size] for at, size in zip(usual.offset, usual.length, strict=True)
+    ]
+    for row in np.flatnonzero((heads.message == FILE_JUDGED) & (flags == STORED)).tolist():
+        said[row] = say(frames.bytes_of(row), FILE_ANSWER, heads.body_of(row))
+    length = np.fromiter(map(len, said), np.int64, len(said))
+    return Answers(b"".join(said), np.cumsum(length) - length, length)
+
+
+def _columns(heads: Heads, flags: NDArray[np.uint8]) -> Answers:
+    """Answers by the rules that hold for nearly all."""
+    n = len(heads)
     new = heads.layout == EDITION_2019
     media = (heads.message == MEDIA) & (heads.index == 0) & (flags == STORED)
     media &= heads.end - heads.body >= 4

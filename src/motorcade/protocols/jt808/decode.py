@@ -29,6 +29,7 @@ from motorcade.protocols.jt808.words import (
     EVENTS,
     MEDIA,
     MEDIA_HEAD_BYTES,
+    PACKET,
     POSITIONS,
     RECORDS,
     STATE,
@@ -45,7 +46,7 @@ _NO_SETTINGS: Final[Mapping[int, Any]] = {}
 _LOCATED: Final = np.zeros(1 << 16, bool)
 _LOCATED[[*POSITIONS, *BATCHES]] = True
 _OTHERS: Final = np.zeros(1 << 16, bool)
-_OTHERS[[*EVENTS, MEDIA, AUTH, DEREGISTER]] = True
+_OTHERS[[*EVENTS, MEDIA, PACKET, AUTH, DEREGISTER]] = True
 _BASIC: Final = np.dtype(
     [("alarm", ">u4"), ("status", ">u4"), ("latitude", ">u4"), ("longitude", ">u4")]
 )

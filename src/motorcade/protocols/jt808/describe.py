@@ -21,6 +21,7 @@ from motorcade.protocols.jt808.heads import (
 )
 from motorcade.protocols.jt808.leftovers import read_raw
 from motorcade.protocols.jt808.messages import read_location, read_message
+from motorcade.protocols.jt808.packets import read_packet
 from motorcade.protocols.jt808.pieces import are_pieces
 from motorcade.protocols.jt808.plan import NESTED, plan
 from motorcade.protocols.jt808.repaired import repaired
@@ -54,6 +55,10 @@ def describe(
     """A complete frame as the object of ``protocols.inspect``. ``vin`` is what the frame calls its
     vehicle by: the phone number. The reply is what a platform that accepts everything well-formed
     answers."""
+    data = read_packet(frame)
+    if data is not None:
+        told = {"file": data.text, "offset": data.offset, "bytes": len(data.data)}
+        return described(_NAME, "alarm attachment data (active safety)", raw=told)
     session = session or Session()
     moment = now or 0
     zero = np.zeros(1, np.int64)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from motorcade.protocols.commands import Answer
 from motorcade.protocols.jt808.answers import STORED, general, say
+from motorcade.protocols.jt808.attachments import Attachments, is_proof
 from motorcade.protocols.jt808.words import REGISTER_ANSWER, TIME_ANSWER
 from motorcade.wire.bcd import bcd_time
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Answered",
     "Event",
+    "FileAnnounced",
     "Heartbeat",
     "LoggedOut",
     "LoginRequested",
@@ -58,18 +60,27 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoginRequested(Event):
-    """0102: a terminal wants in with the code its registration gave it."""
+    """0102: a terminal wants in with the code its registration gave it. ``is_side``, 0x1210: it
+    opens a connection for attachments beside its link, with the alarm number it was sent."""
 
     identity: str
     credential: str | None
     bearer: str = ""
     keep_alive_s: float = 0.0
     facts: dict[str, Any] = field(default_factory=dict)
+    is_side: bool = False
+    number: str = ""
+
+    def is_proven_by(self, secret: bytes) -> bool:
+        """Whether the alarm number was made for the vehicle whose code has this SHA-256."""
+        return self.is_side and is_proof(self.number, secret)
 
     def reply(self, flag: int, now: int) -> bytes:
         if flag == STORED:
             self.session.role = "terminal"
             self.session.identity = self.identity
+            if self.is_side and self.session.address is not None:
+                self.session.attachments = Attachments(self.session.address)
         return general(self.frame, self.serial, self.message, flag - 1) if flag else b""
 
 
@@ -109,6 +120,11 @@ class LoggedOut(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heartbeat(Event):
     """0002: still there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileAnnounced(Event):
+    """1211: a file of an alarm comes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,11 +5,13 @@ between two delimiters are a frame when their escapes are known, their XOR is ze
 is the one their header tells; whatever else stands there is garbage, and the delimiter behind it
 may be the next frame's first. Neighbours may share a delimiter: it then belongs to the frame before
 it, and the next one has none. That makes the frames found independent of how the stream was sliced.
+Data packets of attachments (``packets``) stand between frames and are frames to everybody here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -25,6 +27,7 @@ from motorcade.protocols.jt808.heads import (
     heads_at,
     layouts,
 )
+from motorcade.protocols.jt808.packets import MARK, Split, split
 from motorcade.wire.checksum import xor8
 from motorcade.wire.escape import unescape
 
@@ -57,7 +60,10 @@ def cut(chunks: Sequence[bytes]) -> Cut:
     if not joined:
         return Cut(frames_of(buffer, *(np.zeros(0, np.int64),) * 3), {}, ())
     close = np.flatnonzero(buffer == DELIMITER)
-    return _whole(buffer, ends, close) or _Scan(buffer, ends, close).result()
+    found = _whole(buffer, ends, close)
+    if found is None and MARK in joined:
+        found = _mixed(chunks, joined)
+    return found or _Scan(buffer, ends, close).result()
 
 
 def _whole(buffer: NDArray[np.uint8], ends: Ints, close: Ints) -> Cut | None:
@@ -75,6 +81,59 @@ def _whole(buffer: NDArray[np.uint8], ends: Ints, close: Ints) -> Cut | None:
         return None
     frames = frames_of(buffer, begin, end + 1 - begin, peer)
     return Cut(heads_at(plain, start, stop, layout).noted(frames), {}, ())
+
+
+def _mixed(chunks: Sequence[bytes], joined: bytes) -> Cut | None:
+    """Frames and data packets; None where there is no packet after all."""
+    parts = split(chunks)
+    if not parts.packets and not parts.unfinished:
+        return None
+    buffer = np.frombuffer(joined, np.uint8)
+    runs = [joined[begin:end] for begin, end in zip(parts.begin, parts.end, strict=True)]
+    between = _scanned(runs)
+    peer = np.array(parts.peer, np.int64)
+    begin = np.array(parts.begin, np.int64)
+    sizes = np.array(parts.end, np.int64) - begin
+    shift = begin - (np.cumsum(sizes) - sizes)
+    of = between.frames.peer
+    packed = np.array(parts.packets, np.int64).reshape(-1, 3)
+    offset = np.concatenate([between.frames.offset + shift[of], packed[:, 0]])
+    length = np.concatenate([between.frames.length, packed[:, 1] - packed[:, 0]])
+    owner = np.concatenate([peer[of], packed[:, 2]])
+    order = np.argsort(offset, kind="stable")
+    remainder, rejects = _behind(parts, chunks, between)
+    return Cut(frames_of(buffer, offset[order], length[order], owner[order]), remainder, rejects)
+
+
+def _behind(
+    parts: Split, chunks: Sequence[bytes], between: Cut
+) -> tuple[dict[int, bytes], list[Reject]]:
+    """Unfinished bytes and rejects of chunks with packets. What stands before a packet without
+    being a frame will not become one."""
+    last = {peer: run for run, peer in enumerate(parts.peer)}
+    closed = {peer: end for _, end, peer in parts.packets} | parts.unfinished
+    rejects = [replace(one, peer=parts.peer[one.peer]) for one in between.rejects]
+    remainder: dict[int, bytes] = {}
+    for run, data in between.remainder.items():
+        peer = parts.peer[run]
+        if last[peer] == run and parts.end[run] > closed.get(peer, -1):
+            remainder[peer] = data
+        else:
+            rejects.append(_reject("delimiter" if data == b"\x7e" else "garbage", data, peer))
+    at = 0
+    for peer, chunk in enumerate(chunks):
+        if peer in parts.unfinished:
+            remainder[peer] = chunk[parts.unfinished[peer] - at :]
+        at += len(chunk)
+    rejects.sort(key=lambda one: one.peer)
+    return remainder, rejects
+
+
+def _scanned(runs: Sequence[bytes]) -> Cut:
+    """Frames of chunks whose packets are taken out."""
+    buffer = np.frombuffer(b"".join(runs), np.uint8)
+    ends = np.cumsum(np.fromiter(map(len, runs), np.int64, len(runs)))
+    return _Scan(buffer, ends, np.flatnonzero(buffer == DELIMITER)).result()
 
 
 class _Scan:

@@ -19,16 +19,26 @@ from motorcade.protocols.frames import Frames, Heard, Reject
 from motorcade.protocols.jt808.encode import escaped
 from motorcade.protocols.jt808.fragments import Fragments, Part
 from motorcade.protocols.jt808.heads import EDITION_2019, SHORT_SERIAL, Heads, read_heads
+from motorcade.protocols.jt808.packets import MARK, read_packet
 from motorcade.protocols.jt808.rows import messages
-from motorcade.protocols.jt808.words import ANSWERS, COPY, ENCRYPTED, RECORDS
+from motorcade.protocols.jt808.side import aside
+from motorcade.protocols.jt808.words import (
+    ANSWERS,
+    COPY,
+    ENCRYPTED,
+    FILE_JUDGED,
+    PACKET,
+    RECORDS,
+)
 
 if TYPE_CHECKING:
     from motorcade.protocols.jt808.session import Session
 
 __all__ = ["hear"]
 
+_OURS: Final = "The message is none of the standard's."
 _COPIED: Final = np.zeros(1 << 16, bool)
-_COPIED[list(ANSWERS)] = True
+_COPIED[[*ANSWERS, PACKET, FILE_JUDGED]] = True
 
 
 @dataclass(slots=True)
@@ -42,20 +52,29 @@ class _Made:
 
 def hear(frames: Frames, sessions: Sequence[Session], now: int) -> Heard:
     """Frames that need no session any more; ``sessions[i]`` is the session of ``frames.peer == i``,
-    ``now`` µs UTC. Reject code: ``fragments``."""
+    ``now`` µs UTC. Reject codes: ``fragments``, ``attachment``, ``message``."""
     buffer = frames.buffer
-    at = frames.offset + (buffer[frames.offset] == 0x7E)
+    first = buffer[frames.offset]
+    at = frames.offset + (first == 0x7E)
     ids = messages(frames)
     special = _COPIED[ids] | ((buffer[at + 2] & 0x20) != 0)
     # With an escape before it, that byte is not the attributes' first.
     special |= (buffer[at] == 0x7D) | (buffer[at + 1] == 0x7D) | (buffer[at + 2] == 0x7D)
-    rows = np.flatnonzero(special)
+    beside = np.fromiter((one.is_side for one in sessions), bool, len(sessions))[frames.peer]
+    for row in np.flatnonzero(first == MARK[0]).tolist():
+        beside[row] |= read_packet(frames.bytes_of(row)) is not None
+    rows = np.flatnonzero(special & ~beside)
     made = _Made()
     if len(rows):
         heads = read_heads(frames.take(rows))
         for place, row in enumerate(rows.tolist()):
-            peer = int(frames.peer[row])
-            _one(made, heads, place, row, frames.bytes_of(row), session=sessions[peer], now=now)
+            peer, frame = int(frames.peer[row]), frames.bytes_of(row)
+            if int(heads.message[place]) in (PACKET, FILE_JUDGED):  # which only we may make
+                made.gone.append(row)
+                made.rejects.append(Reject("message", _OURS, frame, -1, peer))
+            else:
+                _one(made, heads, place, row, frame, session=sessions[peer], now=now)
+    _aside(made, np.flatnonzero(beside), frames, sessions)
     for peer in np.unique(frames.peer).tolist():
         gathered = sessions[peer].fragments
         if gathered is not None and gathered.given_up:
@@ -64,6 +83,23 @@ def hear(frames: Frames, sessions: Sequence[Session], now: int) -> Heard:
             ]
             gathered.given_up.clear()
     return Heard(_joined(frames, made), made.rejects)
+
+
+def _aside(
+    made: _Made, rows: NDArray[np.int64], frames: Frames, sessions: Sequence[Session]
+) -> None:
+    """Frames of connections for attachments, and packets wherever they came."""
+    for row in rows.tolist():
+        peer = int(frames.peer[row])
+        frame = frames.bytes_of(row)
+        stands = aside(frame, sessions[peer].attachments, peer)
+        if stands is frame:
+            continue
+        made.gone.append(row)
+        if isinstance(stands, Reject):
+            made.rejects.append(stands)
+        else:
+            made.made.append((row, stands))
 
 
 def _one(

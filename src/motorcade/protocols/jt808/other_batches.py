@@ -13,7 +13,7 @@ from motorcade.protocols.frames import Frames
 from motorcade.protocols.jt808.heads import EDITION_2019, Heads
 from motorcade.protocols.jt808.others import Row, columns_of, read_other
 from motorcade.protocols.jt808.plan import plan
-from motorcade.protocols.jt808.words import AUTH, DEREGISTER, MEDIA, SHORT
+from motorcade.protocols.jt808.words import AUTH, DEREGISTER, MEDIA, PACKET, SHORT
 from motorcade.signals.batch import SignalBatch
 from motorcade.wire.ragged import hash64
 
@@ -23,6 +23,7 @@ _KINDS: Final = {
     AUTH: "login",
     DEREGISTER: "logout",
     MEDIA: "media",
+    PACKET: "media",
     **dict.fromkeys(SHORT, "report"),
 }
 _PROTOCOL: Final = "Vehicle.Connectivity.Protocol"

@@ -13,11 +13,12 @@ from typing import Any, Final
 import pyarrow as pa
 
 from motorcade.limits import JT808_MEDIA_PART_BYTES_MAX
+from motorcade.protocols.jt808.attachments import read_made
 from motorcade.protocols.jt808.bodies import BASIC_BYTES
 from motorcade.protocols.jt808.messages import read_message
 from motorcade.protocols.jt808.plan import plan
 from motorcade.protocols.jt808.short import read_short
-from motorcade.protocols.jt808.words import AUTH, MEDIA, MEDIA_HEAD_BYTES, SHORT, STATE
+from motorcade.protocols.jt808.words import AUTH, MEDIA, MEDIA_HEAD_BYTES, PACKET, SHORT, STATE
 from motorcade.wire.bcd import read_bcd_time
 
 __all__ = ["OTHER_SIGNALS", "Row", "columns_of", "read_other"]
@@ -28,6 +29,7 @@ _DRIVER: Final = "Vehicle.Driver"
 _MEDIA: Final = "Vehicle.Media"
 _LOCATION: Final = "Vehicle.CurrentLocation"
 _MEDIA_HEAD: Final = MEDIA_HEAD_BYTES
+_HOUR_US: Final = 3_600_000_000
 _BEGINNINGS: Final = (b"\xff\xd8", b"II*\0", b"MM\0*", b"ID3", b"RIFF")
 """How JPEG, TIFF, MP3 and WAV begin."""
 
@@ -109,6 +111,8 @@ def read_other(frame: int, message: int, body: bytes, edition: int, now: int) ->
         time, signals = read_short(body)
         signals[f"{_LINK}.MessageId"] = message
         return [Row(frame, time, signals, body, 0, len(body))]
+    if message == PACKET:
+        return [_packet(frame, body, now)]
     facts = read_message(message, body[:4096] if message == MEDIA else body, edition)
     time = _time(message, body, facts, now)
     if message == 0x0705:
@@ -128,6 +132,16 @@ def read_other(frame: int, message: int, body: bytes, edition: int, now: int) ->
     if message != MEDIA:
         return [Row(frame, time, signals, body, 0, len(body))]
     return _parts(frame, time, signals, body, facts)
+
+
+def _packet(frame: int, body: bytes, now: int) -> Row:
+    """Data of an alarm's attachment. It has no time of its own: the full hour it came in, so that
+    a packet that is sent again is the same record."""
+    packet, size = read_made(body)
+    signals: dict[str, Any] = {f"{_MEDIA}.File": packet.text, f"{_MEDIA}.Offset": packet.offset}
+    if size is not None:
+        signals[f"{_MEDIA}.FileSize"] = size
+    return Row(frame, now - now % _HOUR_US, signals, packet.data, 0, len(body))
 
 
 def columns_of(rows: Iterable[Row]) -> dict[str, pa.Array]:

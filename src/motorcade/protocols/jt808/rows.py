@@ -7,12 +7,12 @@ from numpy.typing import NDArray
 
 from motorcade.protocols.frames import Frames
 from motorcade.protocols.jt808.heads import identities, read_heads
-from motorcade.protocols.jt808.words import AUTH, RECORDS
+from motorcade.protocols.jt808.words import AUTH, FILE_JUDGED, PACKET, RECORDS
 
 __all__ = ["is_login", "is_record", "messages", "vins"]
 
 _RECORD = np.zeros(1 << 16, bool)
-_RECORD[list(RECORDS)] = True
+_RECORD[[*RECORDS, PACKET, FILE_JUDGED]] = True
 
 
 def messages(frames: Frames) -> NDArray[np.int64]:

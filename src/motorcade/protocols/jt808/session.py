@@ -16,6 +16,7 @@ from motorcade.protocols.frames import Frames
 from motorcade.protocols.jt808 import events
 from motorcade.protocols.jt808.alone import Head, read_head
 from motorcade.protocols.jt808.answers import STORED, answer, flags_for
+from motorcade.protocols.jt808.attachments import Attachments, read_file
 from motorcade.protocols.jt808.commands import general_answer, specific_answer
 from motorcade.protocols.jt808.decode import decode
 from motorcade.protocols.jt808.events import Event, Refused
@@ -23,12 +24,14 @@ from motorcade.protocols.jt808.fragments import Fragments
 from motorcade.protocols.jt808.framing import cut
 from motorcade.protocols.jt808.hear import hear
 from motorcade.protocols.jt808.messages import read_message
+from motorcade.protocols.jt808.packets import HEAD_BYTES, read_packet
 from motorcade.protocols.jt808.registration import read_auth, read_registration
 from motorcade.protocols.jt808.words import (
     ALARM_FILES,
     AUTH,
     COPY,
     DEREGISTER,
+    FILES,
     GENERAL,
     HEARTBEAT,
     RECORDS,
@@ -53,6 +56,7 @@ class Session:
         "_replies",
         "_tail",
         "address",
+        "attachments",
         "fragments",
         "identity",
         "role",
@@ -65,11 +69,19 @@ class Session:
         self.address: tuple[int, bytes] | None = None
         """The edition of its last login, and the bytes it writes its phone number in."""
         self.fragments: Fragments | None = None
+        self.attachments: Attachments | None = None
+        """Set where the connection is one for files of alarms and nothing else."""
         self.upgrading = 0
         """Number of the upgrade command that was last sent; its result names none."""
         self._tail = b""
         self._frames: list[bytes] | None = None
         self._replies: bytes = b""
+
+    @property
+    def is_side(self) -> bool:
+        """Whether it is no link, and has to begin anew where something was not stored: what it was
+        told of a file holds for all that came."""
+        return self.attachments is not None
 
     def receive_data(self, data: bytes, now: int = 0) -> None:
         """Take any slice of the stream; ``now`` µs UTC."""
@@ -92,9 +104,12 @@ class Session:
 
     def handle(self, frame: bytes, now: int, settings: Any = None) -> Event | None:
         """What a frame asks for; None for a record the peer may send."""
+        if read_packet(frame) is not None:
+            told = _fault("attachment", "A data packet, and nobody asked for a file here.")
+            return Refused(frame=frame[:HEAD_BYTES], session=self, message=0, serial=0, **told)
         head = read_head(frame)
         message = head.message
-        if message == AUTH:
+        if message == AUTH or (message == FILES and not self.role):
             self.address = (head.edition, head.named)
         base: dict[str, Any] = {
             "frame": frame,
@@ -102,6 +117,8 @@ class Session:
             "message": message,
             "serial": head.serial,
         }
+        if message == FILES and not self.role:
+            return self._side(base, head)
         if message in RECORDS:
             return None if self.role else Refused(**base, **_fault("login", "Data before login."))
         if message & 0x8000 and message < 0xE000:
@@ -139,12 +156,25 @@ class Session:
             return events.Answered(**base, answer=told)
         if message == RESEND_ASKED:
             return events.Answered(**base, answer=None, facts=read_message(message, body, edition))
+        if message in ALARM_FILES and self.attachments is not None:
+            read_file(body)
+            return events.FileAnnounced(**base)
         if message in ALARM_FILES:
             # Another answer would let it delete a file that nobody has.
-            reason = "Files of alarms are not taken here; they need an attachment server."
+            reason = "Files of alarms come over a connection of their own, which 1210 opens."
             return Refused(**base, **_fault("message", reason, _UNSUPPORTED))
         reason = f"Message 0x{message:04X} is not one of the standard."
         return Refused(**base, **_fault("message", reason, _UNSUPPORTED))
+
+    def _side(self, base: dict[str, Any], head: Head) -> Event:
+        """0x1210 where nobody has logged in."""
+        facts = read_message(FILES, head.body, head.edition)
+        if facts.get("short"):
+            reason = "The body is no list of attachments."
+            return Refused(**base, **_fault("structure", reason, result_of("structure") + 1))
+        return events.LoginRequested(
+            **base, identity=head.identity, credential=None, is_side=True, number=facts["alarm"]
+        )
 
     def next_timer(self, now: int) -> int | None:
         """When ``handle_timer`` wants to be called, µs UTC; None: not at all."""

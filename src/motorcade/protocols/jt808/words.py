@@ -15,6 +15,11 @@ __all__ = [
     "DEREGISTER",
     "ENCRYPTED",
     "EVENTS",
+    "FILE_BEGINS",
+    "FILE_ENDS",
+    "FILE_JUDGED",
+    "FILES",
+    "FILE_ANSWER",
     "GENERAL",
     "HEARTBEAT",
     "LOCATION",
@@ -23,6 +28,7 @@ __all__ = [
     "MEDIA_ANSWER",
     "MEDIA_HEAD_BYTES",
     "MESSAGES",
+    "PACKET",
     "PLATFORM_GENERAL",
     "POSITIONS",
     "RECORDS",
@@ -66,6 +72,13 @@ MEDIA_ANSWER: Final = 0x8800
 COPY: Final = 0x0FFF
 """Not the standard's: what ``hear`` puts behind an answer that is also a record, for the
 conversation to see. Its body is the answer's id and body."""
+
+PACKET: Final = 0x0FFE
+"""Not the standard's: what ``hear`` makes of a data packet of an alarm's attachment."""
+
+FILE_JUDGED: Final = 0x0FFD
+"""Not the standard's: what ``hear`` makes of a 0x1212. Its body is the 0x9212 that is owed once
+what came before it is stored."""
 
 MESSAGES: Final[Mapping[int, str]] = {
     0x0001: "terminal general answer",
@@ -211,8 +224,12 @@ EVENTS: Final = (
 )
 """Messages kept as rows of kind ``event``."""
 
-ALARM_FILES: Final = (0x1211, 0x1212)
-"""What a terminal says to an attachment server before and behind a file."""
+FILES: Final = 0x1210
+FILE_BEGINS: Final = 0x1211
+FILE_ENDS: Final = 0x1212
+FILE_ANSWER: Final = 0x9212
+ALARM_FILES: Final = (FILE_BEGINS, FILE_ENDS)
+"""What a terminal says on a connection for attachments before and behind a file."""
 
 RECORDS: Final = (*POSITIONS, *BATCHES, MEDIA, *EVENTS)
 """Messages that become rows and are answered when those are on disk."""
