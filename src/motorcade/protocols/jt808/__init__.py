@@ -14,6 +14,7 @@ from typing import Final
 
 from motorcade.protocols.jt808.answers import answer, answer_one, flags_for
 from motorcade.protocols.jt808.attachments import (
+    Piece,
     attachment_number,
     attachment_request,
     join_file,
@@ -47,6 +48,7 @@ __all__ = [
     "NAME",
     "SIGNALS",
     "STATEFUL",
+    "Piece",
     "Session",
     "answer",
     "answer_one",
