@@ -16,7 +16,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
-demo: $(STAMP)  ## start everything, 2,000 cars of 92 automakers, and five things to try
+demo: $(STAMP)  ## start everything, 2,000 cars of 92 automakers, and six things to try
 	@$(BIN)/motorcade demo
 
 test: $(STAMP)  ## every test but the long fault runs' largest sizes

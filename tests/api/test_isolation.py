@@ -9,7 +9,7 @@ import httpx
 import pytest
 import websockets
 
-from api.world import World, vin
+from api.world import World, device, vin
 
 pytestmark = [pytest.mark.engines, pytest.mark.asyncio(loop_scope="session")]
 
@@ -61,7 +61,7 @@ def asked(
     """A request for ``of``'s things."""
     path = path.replace("{vin}", vin(of, 1)).replace("{name}", of)
     path = path.replace("{key_id}", world.key_ids[of])
-    path = path.replace("{kind}", "device").replace("{value}", f"{of}-box-1")
+    path = path.replace("{kind}", "device").replace("{value}", device(of))
     path = path.replace("{credential_id}", world.credential_ids[of])
     return world.client.build_request(
         method.upper(), path, json=BODIES.get(operation["operationId"])

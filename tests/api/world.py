@@ -35,7 +35,7 @@ from motorcade.signals.quality import quality_codes
 from motorcade.twin.reader import TwinReader
 from motorcade.twin.writer import TwinWriter
 
-__all__ = ["LATITUDE", "LONGITUDE", "PARTITIONS", "SOC", "SPEED", "World", "vin"]
+__all__ = ["LATITUDE", "LONGITUDE", "PARTITIONS", "SOC", "SPEED", "World", "device", "vin"]
 
 PARTITIONS = 2
 SPEED = "Vehicle.Speed"
@@ -43,6 +43,11 @@ SOC = "Vehicle.Powertrain.TractionBattery.StateOfCharge.Current"
 LATITUDE = "Vehicle.CurrentLocation.Latitude"
 LONGITUDE = "Vehicle.CurrentLocation.Longitude"
 _MINUTE_US = 60_000_000
+
+
+def device(name: str) -> str:
+    """What a tenant's first car is called in compact datagrams."""
+    return f"{name}-box".encode().hex()[:16]
 
 
 def vin(tenant: str, number: int) -> str:
@@ -196,7 +201,7 @@ class World:
             rows = [NewVehicle(vin=v, model=f"{name}-model", labels=(name,)) for v in vins]
             await self.fleet.add_vehicles(number, rows)
             self.numbers.update(await self.fleet.numbers_of(number, vins))
-            await self.fleet.add_identity(number, vins[0], "device", f"{name}-box-1")
+            await self.fleet.add_identity(number, vins[0], "device", device(name))
             made_credential = await self.fleet.create_credential(number, vins[0])
             self.credential_ids[name] = made_credential.credential.id
             for minute in (3, 2, 1):

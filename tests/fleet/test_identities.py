@@ -122,33 +122,33 @@ async def test_names_for_many_at_once(fleet: Fleet) -> None:
         await fleet.add_identities(1, names)
     assert len(await fleet.identify("phone", [f"1380000{n:04d}" for n in range(9)])) == len(A)
     await fleet.add_identities(1, [])
-    fresh = (A[0], "device", "box")
+    fresh = (A[0], "device", "00000000000000b0")
     for tenant, wrong in ((1, (A[1], "phone", "13800000000")), (1, (B[0], "phone", "5")),
                           (2, (B[0], "phone", "13800000000"))):  # fmt: skip
         with pytest.raises(Conflict):
             await fleet.add_identities(tenant, [fresh, wrong] if tenant == 1 else [wrong])
-    assert await fleet.identify("device", ["box"]) == {}
+    assert await fleet.identify("device", ["00000000000000b0"]) == {}
 
 
 async def test_names_go_with_their_vehicle(fleet: Fleet, config: Config) -> None:
     await _fill(fleet)
-    await fleet.add_identity(1, A[0], "device", "box-7")
+    await fleet.add_identity(1, A[0], "device", "00000000000000b7")
     await fleet.create_credential(1, A[0])
     await fleet.create_credential(1, A[0], "key")
     await fleet.remove_vehicle(1, A[0])
-    assert await fleet.identify("device", ["box-7"]) == {}
+    assert await fleet.identify("device", ["00000000000000b7"]) == {}
     with psycopg.connect(config.owner_url) as connection:
         for table in ("identities", "credentials"):
             connection.execute("SET motorcade.platform = 'on'")
             assert connection.execute(f"SELECT * FROM {table}".encode()).fetchall() == []
-    await fleet.bind("device", "box-7", 5)
+    await fleet.bind("device", "00000000000000b7", 5)
 
 
 async def test_a_vehicle_has_so_many_names(fleet: Fleet) -> None:
     await _fill(fleet)
     for number in range(IDENTITIES_PER_VEHICLE_MAX):
-        assert await fleet.bind("device", f"box-{number}", 1)
+        assert await fleet.bind("device", f"{number:016x}", 1)
     with pytest.raises(Conflict, match="at most"):
-        await fleet.bind("device", "one-more", 1)
-    assert not await fleet.bind("device", "box-3", 1)
-    assert await fleet.bind("device", "one-more", 2)
+        await fleet.bind("device", "00000000000000ff", 1)
+    assert not await fleet.bind("device", f"{3:016x}", 1)
+    assert await fleet.bind("device", "00000000000000ff", 2)

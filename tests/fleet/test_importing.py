@@ -141,10 +141,13 @@ async def test_names_come_with_the_rows(fleet: Fleet, monkeypatch: pytest.Monkey
         f"138{n:08d}": V[n] for n in range(5)
     }
     assert (await fleet.identify("imei", ["300234010753304"])).keys() == {"300234010753304"}
-    rows = [NewVehicle(vin=V[10], device="box"), NewVehicle(vin=V[11], phone="9", device="b")]
+    rows = [
+        NewVehicle(vin=V[10], device="0" * 16),
+        NewVehicle(vin=V[11], phone="9", device="B" * 16),
+    ]
     assert (await fleet.add_vehicles(2, rows)).added == 2
     assert [(one.kind, one.value) for one in await fleet.identities_of(2, V[11])] == [
-        ("device", "b"),
+        ("device", "b" * 16),
         ("phone", "9"),
     ]
 

@@ -17,11 +17,11 @@ async def test_many_names_at_once(fleet: Fleet) -> None:
     await fleet.create_tenant("a")
     vins = build(np.random.default_rng(5), "LSV", 5000)
     text = "vin,phone,device\n" + "\n".join(
-        f"{vin},{13800000000 + n},box-{n}" for n, vin in enumerate(vins)
+        f"{vin},{13800000000 + n},{n:016x}" for n, vin in enumerate(vins)
     )
     assert (await fleet.import_vehicles(1, text.encode())).added == 5000
     again = await fleet.import_vehicles(1, text.replace("LSV", "LFV").encode())
     assert again.error_count == 10_000
     assert {error.code for error in again.errors} == {"taken"}
-    found = await fleet.identify("device", [f"box-{n}" for n in range(5000)])
-    assert [found[f"box-{n}"].vin for n in range(5000)] == vins
+    found = await fleet.identify("device", [f"{n:016x}" for n in range(5000)])
+    assert [found[f"{n:016x}"].vin for n in range(5000)] == vins

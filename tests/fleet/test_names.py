@@ -18,10 +18,10 @@ from motorcade.fleet.names import tidied
         ("phone", "٣٤"),
         ("imei", "12345678901234"),
         ("imei", "12345678901234a"),
-        ("device", "a b"),
-        ("device", "x" * 21),
-        ("device", "é"),
-        ("device", "a\0"),
+        ("device", "00a1"),
+        ("device", "00a1b2c3d4e5f6g7"),
+        ("device", "00a1b2c3d4e5f60708"),
+        ("device", "00a1b2c3 d4e5f60"),
         ("vin", "LSVTEST0000000001"),
         ("", "1"),
     ],
@@ -34,4 +34,4 @@ def test_what_is_no_name(kind: str, value: str) -> None:
 def test_how_names_are_kept() -> None:
     assert tidied("phone", " 0013800001111 ") == "13800001111"
     assert tidied("imei", "001234567890123") == "001234567890123"
-    assert tidied("device", "0x:/#") == "0x:/#"
+    assert tidied("device", "00A1b2c3d4E5f607") == "00a1b2c3d4e5f607"

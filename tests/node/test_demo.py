@@ -39,7 +39,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[subprocess.
         yield process, _until(output, "Ctrl-C ends the demo", process)
     finally:
         process.send_signal(signal.SIGINT)
-        process.wait(60)
+        process.wait(300)
     said = output.read_text()
     assert process.returncode == 0, said
     assert "all of them are stored" in said
@@ -119,7 +119,9 @@ class TestSixThings:
         assert "reject" not in said
 
     def test_a_command_is_acknowledged(self, demo: tuple[subprocess.Popen[str], str]) -> None:
-        (command,) = _json(_pasted(demo[1], 6))["commands"]  # type: ignore[misc]
+        taken, said = _pasted(demo[1], 6, 60).splitlines()
+        (command,) = _json(said)["commands"]  # type: ignore[misc]
+        assert _json(taken)["id"] == command["id"]  # type: ignore[index]
         assert (command["kind"], command["state"]) == ("horn_lights", "succeeded")  # type: ignore[index]
 
     def test_documentation(self, demo: tuple[subprocess.Popen[str], str]) -> None:

@@ -150,3 +150,22 @@ async def test_a_long_log_is_cut_and_its_predecessor_kept(
     await _until(lambda: kept.exists() and child.log_file.stat().st_size == 0)
     assert kept.stat().st_size > 1000
     await supervisor.stop()
+
+
+_FINISHES = (
+    "import pathlib,signal,sys,time; "
+    "signal.signal(signal.SIGTERM, lambda *_: (time.sleep(1), sys.exit(0))); "
+    "pathlib.Path(sys.argv[1]).write_text('up'); time.sleep(600)"
+)
+
+
+async def test_a_child_that_finishes_its_work_is_waited_for(tmp_path: Path) -> None:
+    for most_s, ended in ((60.0, 0), (0.0, -signal.SIGKILL)):
+        said: list[str] = []
+        child = _child(tmp_path, _FINISHES, stop_s=0.1, stop_max_s=most_s)
+        supervisor = Supervisor(said.append)
+        await supervisor.start([child])
+        await supervisor.stop()
+        assert child.process is not None
+        assert child.process.returncode == ended
+        assert ("finishing" in said[-1]) == (ended == 0)

@@ -46,5 +46,6 @@ def test_six_commands_a_shell_can_read() -> None:
     assert [line[:3] for line in lines[::2]] == ["1. ", "2. ", "3. ", "4. ", "5. ", "6. "]
     words = [shlex.split(line) for line in lines[1::2]]
     assert all(command[0] == "curl" for command in words[:4])
+    assert '"state":"queued"' in lines[11]
     assert words[4][-3:-1] == ["decode", "gbt32960"]
     assert all("Authorization: Bearer mc_key" in command for command in words[:4])

@@ -11,7 +11,7 @@ __all__ = ["FORMS", "Form", "IdentityKind", "tidied"]
 
 IdentityKind = Literal["phone", "imei", "device"]
 """``phone``: the number a JT/T 808 terminal names itself by; ``imei``: a satellite modem's;
-``device``: any other name, of compact datagrams."""
+``device``: the EUI-64 of compact datagrams."""
 
 
 class Form(NamedTuple):
@@ -27,7 +27,10 @@ FORMS: Final[dict[str, Form]] = {
         "1 to 20 digits; leading zeros do not count",
     ),
     "imei": Form(re.compile(r"[0-9]{15}", re.ASCII), "15 digits"),
-    "device": Form(re.compile(r"[!-~]{1,20}"), "1 to 20 printable ASCII characters, no space"),
+    "device": Form(
+        re.compile(r"[0-9a-fA-F]{16}"),
+        "16 hexadecimal digits: an EUI-64, or an IMEI with a 0 before it",
+    ),
 }
 
 
@@ -39,6 +42,8 @@ def tidied(kind: str, value: str) -> str:
     value = value.strip()
     if kind == "phone":
         value = value.lstrip("0")
+    if kind == "device":
+        value = value.lower()
     if not form.pattern.fullmatch(value):
         raise Invalid(f"{kind}: {form.words}")
     return value

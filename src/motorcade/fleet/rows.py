@@ -151,7 +151,9 @@ def check(frame: pl.DataFrame, problems: Problems, *, check_digit: bool) -> pl.D
             problems.add_rows(frame.filter(found == number), code, _REASONS[code])
     good = _lengths(frame, found == 0, problems)
     good = _names(frame, good, problems)
-    frame = frame.with_columns(pl.col("phone").str.strip_chars_start("0"))
+    frame = frame.with_columns(
+        pl.col("phone").str.strip_chars_start("0"), pl.col("device").str.to_lowercase()
+    )
     return frame if good.all() else frame.filter(good)
 
 
@@ -231,7 +233,10 @@ def _header(line: bytes) -> tuple[list[str], str]:
     separator = max(",;\t", key=text.count)
     names = [name.strip().strip('"').strip().lower() for name in text.split(separator)]
     if "vin" not in names:
-        raise Invalid(f"the first line must name the columns, vin among them; it is {text[:80]!r}")
+        seen = ", ".join(name[:40] for name in names[:20]) or "nothing"
+        hint = "" if len(names) > 1 else "; separate columns by commas, semicolons or tabs"
+        must = "the first line must name the columns, vin among them"
+        raise Invalid(f"{must}; it names {seen}{hint}")
     unknown = [name for name in names if name not in COLUMNS]
     if unknown or len(set(names)) < len(names):
         raise Invalid(f"the columns may be {', '.join(COLUMNS)}, each once; found {names}")

@@ -180,7 +180,7 @@ async def _driven(load: Load, progress: bool) -> LoadReport:
         waiting = asyncio.create_task(asyncio.to_thread(load.wait))
         while not waiting.done():
             await asyncio.wait({waiting}, timeout=_LOOK_EVERY_S)
-            show(load.progress())
+            show(load.progress(), "")
     return await waiting
 
 
@@ -198,18 +198,18 @@ def _stopped_by_signals(
 
 
 @contextlib.contextmanager
-def show_progress(wanted: bool) -> Iterator[Callable[[Progress], None]]:
-    """A line for people, on standard error so that a report can be piped."""
+def show_progress(wanted: bool) -> Iterator[Callable[[Progress, str], None]]:
+    """A line for people, on standard error so that a report can be piped; a remark ends it."""
     from rich.console import Console
 
     console = Console(stderr=True)
     if not wanted:
-        yield lambda now: None
+        yield lambda now, remark: None
         return
     with console.status("starting") as status:
         last = [time.monotonic(), 0.0, 0.0]
 
-        def show(now: Progress) -> None:
+        def show(now: Progress, remark: str) -> None:
             at, before, rate = last
             passed = time.monotonic() - at
             if passed >= 1:
@@ -220,6 +220,7 @@ def show_progress(wanted: bool) -> Iterator[Callable[[Progress], None]]:
                 f"{now.acknowledged:,} acknowledged · {rate:,.0f}/s"
                 + (f" · {now.refused:,} refused" if now.refused else "")
                 + (f" · {now.closed:,} closed" if now.closed else "")
+                + (f" · {remark}" if remark else "")
             )
 
         yield show

@@ -18,12 +18,13 @@ __all__ = ["open_fleet"]
 
 
 @contextlib.asynccontextmanager
-async def open_fleet(settings: Settings, *, make: bool = False) -> AsyncIterator[Fleet]:
+async def open_fleet(settings: Settings) -> AsyncIterator[Fleet]:
     """The registry the settings point at; where they point at none, the data directory's embedded
     PostgreSQL, started for as long as this lasts.
 
-    Raises ``NotFound`` where there is none and ``make`` does not ask for one, ``Conflict`` where
-    another process is just starting on the data directory, ``Invalid`` where it cannot be written.
+    Raises ``NotFound`` where there is none (a mistyped ``--data`` must not become a registry),
+    ``Conflict`` where another process is just starting on the data directory, ``Invalid`` where it
+    cannot be written.
     """
     from motorcade.fleet.migrate import migrate
     from motorcade.fleet.registry import Fleet
@@ -31,8 +32,7 @@ async def open_fleet(settings: Settings, *, make: bool = False) -> AsyncIterator
     async with contextlib.AsyncExitStack() as stack:
         config = settings.get(FleetConfig)
         if not config.url:
-            if not make:
-                check_present(settings.data)
+            check_present(settings.data)
             config = await stack.enter_async_context(_embedded(settings))
         if config.owner_url:
             await migrate(config.owner_url, config.url)

@@ -76,7 +76,10 @@ def check_present(data: Path) -> None:
     except OSError as error:
         raise Invalid(f"cannot read {data}: {error.strerror}") from error
     if not present:
-        raise NotFound(f"there is no Motorcade data in {data}; `motorcade up` makes it")
+        raise NotFound(
+            f"there is no Motorcade data in {data}; name yours with --data, or start it with"
+            " `motorcade up`"
+        )
 
 
 class DataLock:

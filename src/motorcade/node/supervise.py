@@ -28,6 +28,7 @@ _STEADY_S = 30.0
 _HEALTH_EVERY_S = 2.0
 _HEALTH_TIMEOUT_S = 5.0
 _HEALTH_STRIKES = 6
+_STOP_STRIKES = 3
 _LOG_BYTES_MAX = 16 << 20
 _TAIL_LINES = 12
 _TRACE = re.compile(r"(Traceback|  +File |    |\s*[|+] )")
@@ -40,7 +41,8 @@ class Child:
 
     ``command`` is called at every start (an engine may choose another port); ``ready`` returns
     whether the process serves, and is asked again every two seconds: six failures in a row after
-    it was ready once restart it. ``stop_signal`` asks it to end cleanly, within ``stop_s`` seconds.
+    it was ready once restart it. ``stop_signal`` asks it to end cleanly, within ``stop_s`` seconds;
+    one that is still ready then is finishing its work and has ``stop_max_s``.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Child:
     prepare: Callable[[], None] | None = None
     stop_signal: signal.Signals = signal.SIGTERM
     stop_s: float = 10.0
+    stop_max_s: float = 0.0
     ready_s: float = 30.0
     environment: Mapping[str, str] = field(default_factory=dict)
     process: asyncio.subprocess.Process | None = None
@@ -194,13 +197,35 @@ class Supervisor:
             return
         with contextlib.suppress(ProcessLookupError):
             process.send_signal(child.stop_signal)
-        try:
-            await asyncio.wait_for(process.wait(), child.stop_s)
-        except TimeoutError:
-            self._say(f"{child.name} did not stop within {child.stop_s:.0f} s; killed")
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+        began = time.monotonic()
+        if await _ends(process, child.stop_s) or await self._finishes(child, process, began):
+            return
+        self._say(f"{child.name} did not stop within {time.monotonic() - began:.0f} s; killed")
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+    async def _finishes(
+        self, child: Child, process: asyncio.subprocess.Process, began: float
+    ) -> bool:
+        """Whether a child that needs longer than ``stop_s`` ends by itself: for as long as it shows
+        that it works it is let, up to ``stop_max_s``."""
+        told, strikes = False, 0
+        while strikes < _STOP_STRIKES and time.monotonic() - began < child.stop_max_s:
+            strikes = 0 if await _ask(child.ready) else strikes + 1
+            if not strikes and not told:
+                self._say(f"{child.name} is still finishing its work; waiting for it")
+                told = True
+            if await _ends(process, _HEALTH_EVERY_S):
+                return True
+        return False
+
+
+async def _ends(process: asyncio.subprocess.Process, within_s: float) -> bool:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(process.wait(), within_s)
+        return True
+    return False
 
 
 async def _ask(ready: Callable[[], Awaitable[bool]]) -> bool:

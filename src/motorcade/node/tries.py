@@ -20,6 +20,13 @@ __all__ = ["Shown", "tries"]
 _CHARGE: Final = "Vehicle.Powertrain.TractionBattery.StateOfCharge.Current"
 _PLACE: Final = "Vehicle.CurrentLocation.Latitude,Vehicle.CurrentLocation.Longitude"
 _FLASH: Final = '{"kind": "horn_lights", "parameters": {"horn": false, "duration_s": 3}}'
+_UNTIL_ENDED: Final = (
+    'for i in $(seq 30); do said=$(curl -s -H "$A" "$C?limit=1"); case $said in '
+    """*'"state":"queued"'*|*'"state":"sent"'*|*'"state":"delivered"'*) sleep 1;; *) break;; """
+    'esac; done; echo "$said"'
+)
+"""Asks for the newest command until it has ended, half a minute at most."""
+
 _BOX_DEGREES: Final = 0.25
 
 
@@ -92,8 +99,9 @@ def tries(shown: Shown) -> list[str]:
         ("what a frame says", f"{_command()} decode gbt32960 {shown.frame}"),
         (
             "flash a car's lights, and see it acknowledged",
-            f"{curl} -o /dev/null -H 'Content-Type: application/json' "
-            f"-d '{_FLASH}' '{commands}'; sleep 1; {curl} '{commands}?limit=1'",
+            f"A='Authorization: Bearer {shown.key}'; C='{commands}'; "
+            "curl -s -w '\\n' -H \"$A\" -H 'Content-Type: application/json' "
+            f"-d '{_FLASH}' \"$C\"; {_UNTIL_ENDED}",
         ),
     ]
     return [

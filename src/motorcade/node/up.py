@@ -11,6 +11,8 @@ import typer
 
 from motorcade.node.config import Settings
 from motorcade.node.platform import Platform, serve_until_signalled
+from motorcade.node.ports import with_kind
+from motorcade.node.rooms import GatewayConfig
 
 __all__ = ["run_up", "say", "where"]
 
@@ -49,7 +51,9 @@ def where(platform: Platform) -> list[str]:
         f"  API        {web}   (documentation at {web}/docs)",
     ]
     for name, addresses in platform.address("gateway").get("listeners", {}).items():
-        lines.append(f"  {name:10} {', '.join(addresses)}")
+        lines.append(f"  {name:10} {', '.join(with_kind(platform.settings, name, addresses))}")
+    for name, bridge in platform.settings.get(GatewayConfig).bridges.items():
+        lines.append(f"  {name:10} {bridge.url} (bridge)")
     return lines
 
 

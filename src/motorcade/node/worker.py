@@ -368,11 +368,14 @@ async def _answering(
 
 async def _commit_last(workers: Sequence[PartitionWorker]) -> None:
     """The commit of a clean stop; where it fails the next start replays a little more."""
-    for worker in workers:
+
+    async def one(worker: PartitionWorker) -> None:
         try:
             await worker.commit()
         except MotorcadeError as error:
             _log.warning("last commit failed", partition=worker.partition, error=error.detail)
+
+    await asyncio.gather(*map(one, workers))
 
 
 async def _cancelled(tasks: Sequence[asyncio.Task[Any]]) -> None:

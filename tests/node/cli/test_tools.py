@@ -95,10 +95,12 @@ def test_the_version_is_said() -> None:
 @pytest.mark.parametrize(
     "command",
     [
+        ("tenant", "add", "acme"),
         ("tenant", "list"),
         ("tenant", "settings", "acme"),
         ("key", "list"),
         ("key", "create", "--role", "reader", "--tenant", "acme"),
+        ("key", "create", "--role", "platform"),
         ("vehicle", "list", "--tenant", "acme"),
         ("quarantine",),
         ("status",),
@@ -108,12 +110,12 @@ def test_where_there_is_no_data_none_is_made(tmp_path: Path, command: tuple[str,
     data = tmp_path / "data"
     done = _run("--data", str(data), *command)
     assert done.returncode == 1
-    assert f"there is no Motorcade data in {data}".encode() in done.stderr
+    assert f"there is no Motorcade data in {data}; name yours with --data".encode() in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert not data.exists()
 
 
-@pytest.mark.parametrize("command", [("up",), ("tenant", "add", "acme"), ("demo",)])
+@pytest.mark.parametrize("command", [("up",), ("demo",)])
 def test_a_data_directory_that_cannot_be_is_one_line(
     tmp_path: Path, command: tuple[str, ...]
 ) -> None:

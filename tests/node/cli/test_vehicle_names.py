@@ -27,15 +27,18 @@ def test_named_proven_and_ended(tmp_path: Path) -> None:
         assert done.returncode == code, done.stderr
         return done
 
+    (tmp_path / "data" / "postgres").mkdir(parents=True)  # as `up` does
     made = command("--data", str(tmp_path / "data"), "tenant", "add", "acme")
     subprocess.run(made, check=True, capture_output=True, timeout=60)
-    run("vehicle", "add", VIN, "--device", "box-1")
+    run("vehicle", "add", VIN, "--device", "00A1B2C3D4E5F607")
     run("vehicle", "identity", "add", VIN, "phone", "013800001111")
     lines = run("vehicle", "identity", "list", VIN, "--json").stdout.splitlines()
-    assert [json.loads(line)["value"] for line in lines] == ["box-1", "13800001111"]
+    assert [json.loads(line)["value"] for line in lines] == ["00a1b2c3d4e5f607", "13800001111"]
     refused = run("vehicle", "identity", "add", VIN, "imei", "12", code=1)
     assert "15 digits" in refused.stderr
-    run("vehicle", "identity", "remove", VIN, "device", "box-1")
+    refused = run("vehicle", "identity", "add", VIN, "device", "00a1", code=1)
+    assert "16 hexadecimal digits" in refused.stderr
+    run("vehicle", "identity", "remove", VIN, "device", "00a1b2c3d4e5f607")
     token = json.loads(run("vehicle", "token", "create", VIN, "--json").stdout)
     assert token["secret"].startswith("vt_")
     assert "kind" in run("vehicle", "token", "create", VIN, "--kind", "x", code=1).stderr

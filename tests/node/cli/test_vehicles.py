@@ -24,6 +24,7 @@ def test_a_vehicle_is_added_listed_and_removed(tmp_path: Path) -> None:
             timeout=60,
         )
 
+    (tmp_path / "data" / "postgres").mkdir(parents=True)  # as `up` does
     made = command("--data", str(tmp_path / "data"), "tenant", "add", "acme")
     subprocess.run(made, check=True, capture_output=True, timeout=60)
     added = run("vehicle", "add", VIN, "--model", "Sea Gull", "--label", "a", "--label", "b")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -19,6 +19,8 @@ from motorcade.node.cli.options import (
 from motorcade.node.cli.tables import counted
 
 __all__ = ["register"]
+
+_HEX_SHOWN: Final = 32
 
 
 def register(app: typer.Typer) -> None:
@@ -78,6 +80,7 @@ def quarantine(
         str | None, typer.Option("--tenant", "-t", help="Only this tenant's; all without.")
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 20,
+    whole: Annotated[bool, typer.Option("--hex", help="Every frame's bytes to the last.")] = False,
     config: ConfigOption = None,
     data: DataOption = None,
     assignments: SetOption = None,
@@ -85,7 +88,16 @@ def quarantine(
 ) -> None:
     """Show frames that could not be read, newest first, with reason and hex."""
     settings = settings_of(config, data, assignments, running=True)
-    print_facts(asyncio.run(_quarantined(settings, tenant, limit)), as_json=as_json)
+    rows = asyncio.run(_quarantined(settings, tenant, limit))
+    print_facts(rows if as_json or whole else [_cut(row) for row in rows], as_json=as_json)
+
+
+def _cut(row: dict[str, Any]) -> dict[str, Any]:
+    """For a table: the beginning of the bytes, and how many there are."""
+    digits = str(row["hex"])
+    if len(digits) <= _HEX_SHOWN:
+        return row
+    return {**row, "hex": f"{digits[:_HEX_SHOWN]}… ({len(digits) // 2} bytes, --hex)"}
 
 
 async def _quarantined(settings: Any, tenant: str | None, limit: int) -> list[dict[str, Any]]:
@@ -120,7 +132,7 @@ async def _quarantined(settings: Any, tenant: str | None, limit: int) -> list[di
             "reason": entry.reason,
             "hex": entry.data.hex(),
         }
-        for entry in page.entries
+        for entry in sorted(page.entries, key=lambda entry: entry.time_us, reverse=True)
     ]
 
 

@@ -45,7 +45,11 @@ DataOption = Annotated[
 ]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", help="One setting as table.key=value; may be given many times."),
+    typer.Option(
+        "--set",
+        help="One setting as table.key=value (api.listen=127.0.0.1:8080); repeatable. All keys:"
+        " `motorcade check-config`.",
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 TenantOption = Annotated[str, typer.Option("--tenant", "-t", help="The tenant's name.")]
@@ -116,17 +120,14 @@ def iso(moment: datetime | None) -> str | None:
 def with_fleet(
     place: tuple[Path | None, Path | None, list[str] | None],
     work: Callable[[Fleet], Awaitable[_T]],
-    *,
-    make: bool = False,
 ) -> _T:
-    """Run ``work`` on the registry of the settings in force; ``make`` makes it where there is
-    none, else that is ``NotFound``."""
+    """Run ``work`` on the registry of the settings in force; ``NotFound`` where there is none."""
     from motorcade.node.registry_access import open_fleet
 
     settings = settings_of(*place, running=True)
 
     async def run() -> _T:
-        async with open_fleet(settings, make=make) as fleet:
+        async with open_fleet(settings) as fleet:
             return await work(fleet)
 
     return asyncio.run(run())

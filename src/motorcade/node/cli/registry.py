@@ -63,7 +63,6 @@ def tenant_add(
     made = with_fleet(
         (config, data, assignments),
         lambda fleet: fleet.create_tenant(name, settings),
-        make=True,
     )
     print_facts([_tenant_facts(made)], as_json=as_json)
 
@@ -204,7 +203,7 @@ def key_create(
         number = (await fleet.tenant_named(tenant)).number
         return await fleet.create_key(number, role, name)  # type: ignore[arg-type]
 
-    made = with_fleet((config, data, assignments), work, make=tenant is None)
+    made = with_fleet((config, data, assignments), work)
     facts = {"id": made.key.id, "tenant": tenant, "role": role, "name": name, "key": made.token}
     if as_json:
         print_facts([facts], as_json=True)

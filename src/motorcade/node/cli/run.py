@@ -27,6 +27,9 @@ def up(config: ConfigOption = None, data: DataOption = None, assignments: SetOpt
     """Run the whole platform here: embedded engines, gateway, worker, API.
 
     Restarts what dies, prints where everything is, stops cleanly on Ctrl-C.
+
+    Another port: `motorcade up --set api.listen=127.0.0.1:8080`. All keys: `motorcade check-config`
+    and docs/settings.md.
     """
     from motorcade.node.up import run_up
 
@@ -80,7 +83,11 @@ def demo(
         float, typer.Option(help="Stop by itself after so long; 0 runs until Ctrl-C.")
     ] = 0.0,
 ) -> None:
-    """Run the platform with simulated cars on the road, and print five things to try."""
+    """Run the platform with simulated cars on the road, and print six things to try.
+
+    Another port: `motorcade demo --set api.listen=127.0.0.1:8080`. All keys: `motorcade
+    check-config` and docs/settings.md.
+    """
     from motorcade.node.demo import run_demo
 
     settings = settings_of(config, data, assignments)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from api.world import World, vin
+from api.world import World, device, vin
 
 pytestmark = [pytest.mark.engines, pytest.mark.asyncio(loop_scope="session")]
 
@@ -28,7 +28,7 @@ async def test_given_listed_taken_away(world: World) -> None:
 
 
 async def test_anothers_name_is_not_available(world: World) -> None:
-    body = {"kind": "device", "value": "beta-box-1"}
+    body = {"kind": "device", "value": device("beta")}
     path = f"/v1/vehicles/{vin('alpha', 2)}/identities"
     answer = await world.client.post(path, json=body, headers=world.headers("alpha", "admin"))
     assert answer.status_code == 409
@@ -54,6 +54,6 @@ async def test_what_is_no_name(world: World, body: dict[str, object]) -> None:
 
 async def test_names_that_nobody_has(world: World) -> None:
     path = f"/v1/vehicles/{vin('alpha', 2)}/identities"
-    for end in ("phone/1", "device/%00", "device/beta-box-1"):
+    for end in ("phone/1", "device/%00", f"device/{device('beta')}"):
         answer = await world.client.delete(f"{path}/{end}", headers=world.headers("alpha", "admin"))
         assert answer.status_code == 404, answer.text

@@ -29,7 +29,7 @@ class NewIdentity(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fiel
         IdentityKind,
         msgspec.Meta(
             description="`phone` of a JT/T 808 terminal, `imei` of a satellite modem, or `device`,"
-            " a name in compact datagrams.",
+            " the EUI-64 of compact datagrams.",
             examples=["phone"],
         ),
     ]
@@ -37,8 +37,8 @@ class NewIdentity(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fiel
         str,
         msgspec.Meta(
             max_length=32,
-            description="Digits (leading zeros of a phone number do not count); up to 20 printable"
-            " characters for a `device`.",
+            description="Digits (leading zeros of a phone number do not count); 16 hexadecimal"
+            " digits for a `device`.",
             examples=["13800001111"],
         ),
     ]
