@@ -119,7 +119,7 @@ class PreconditionFailed(CallerError):
 
 
 class CapacityError(MotorcadeError):
-    """A limit of ``limits.py`` is reached; try again after ``retry_after_s`` seconds."""
+    """A limit of ``limits`` is reached; try again after ``retry_after_s`` seconds."""
 
     code = "capacity"
     status = 429
