@@ -83,12 +83,14 @@ def test_the_pages_client_stores_a_report(platform: RunningPlatform, tmp_path: P
 @pytest.mark.engines
 def test_an_unregistered_vin_is_refused_and_seen(platform: RunningPlatform, tmp_path: Path) -> None:
     vin = "LZZTEST0000000001"
-    assert "command 01 answered with flag 02" in _client(platform, tmp_path, vin)
+    said = _client(platform, tmp_path, vin)
+    assert "command 01 answered with flag 02" in said
+    assert said.splitlines()[-1] == "refused: is this VIN not registered?"
 
     def seen() -> bool:
         lines = platform.cli("quarantine", "--json").stdout.splitlines()
         codes = {one["code"] for one in map(json.loads, lines) if one["vin"] == vin}
-        return {"unknown_vin", "not_logged_in"} <= codes
+        return codes == {"unknown_vin"}
 
     _until(seen)
 

@@ -53,7 +53,10 @@ async def test_the_client_reports_and_obeys(tmp_path: Path) -> None:
 async def test_the_command_line_reports() -> None:
     (line,) = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
     async with Door() as door:
-        words = shlex.split(line.replace("\\\n", " ").replace("$VIN", VIN).replace("$TOKEN", "t"))
+        values = {"$VIN": VIN, "$TOKEN": "t", "$(date +%s)": "1772366400", "\\\n": " "}
+        for name, value in values.items():
+            line = line.replace(name, value)
+        words = shlex.split(line)
         words[words.index("1883")] = str(door.port)
         process = await asyncio.create_subprocess_exec(*words)
         async with asyncio.timeout(20):
@@ -64,6 +67,17 @@ async def test_the_command_line_reports() -> None:
     heard = mqtt.hear(mqtt.cut([packet]).frames, [session], 0)
     batch = mqtt.decode(heard.frames, 0).batches[0]
     assert batch.column("Vehicle.IsMoving").to_pylist() == [True]
+
+
+def test_the_listener_and_the_publisher_do_not_replace_each_other() -> None:
+    """A second link of a vehicle over the same bearer takes the first one's place."""
+    for name in ("README.md", "docs/commands.md", "docs/protocols/mqtt.md"):
+        text = (Path(__file__).parents[3] / name).read_text("utf-8")
+        lines = re.findall(r"mosquitto_(pub|sub) -.*? -i \S+?/(\w+)", text)
+        assert lines, name
+        assert {bearer for tool, bearer in lines if tool == "pub"} == {"wifi"}, name
+        assert {bearer for tool, bearer in lines if tool == "sub"} <= {"lte"}, name
+        assert len(lines) == len(re.findall(r"mosquitto_(?:pub|sub) -", text)), name
 
 
 def test_every_example_is_understood() -> None:
