@@ -156,10 +156,9 @@ def test_a_second_up_does_not_share_the_ports(platform: RunningPlatform, tmp_pat
         timeout=60,
     )
     assert done.returncode == 1
-    assert done.stderr == (
-        f"motorcade: port {listen.rpartition(':')[2]} is held by another program"
-        " (choose another with --set api.listen=…)\n"
-    )
+    port = listen.rpartition(":")[2]
+    assert f"motorcade: port {port} is held by another motorcade" in done.stderr
+    assert "--set api.listen=127.0.0.1:" in done.stderr
     assert not (tmp_path / "other").exists()
 
 

@@ -16,6 +16,8 @@ import websockets
 
 from api.world import PARTITIONS, SPEED, World, vin
 from motorcade.api.ingest.bodies import ARROW
+from motorcade.api.v1.ingest.registry import routes as bodies
+from motorcade.api.v1.ingest.ws import routes as messages
 from motorcade.limits import (
     API_INGEST_MESSAGE_BYTES_MAX,
     API_INGEST_SOCKETS_PER_TENANT_MAX,
@@ -23,6 +25,8 @@ from motorcade.limits import (
 )
 
 pytestmark = [pytest.mark.engines, pytest.mark.asyncio(loop_scope="session")]
+assert bodies
+assert messages
 
 LINES = "application/x-ndjson"
 NOON_S = 1_767_268_800

@@ -2,5 +2,5 @@
 
 In: JSON lines, JSON lists, CSV, Arrow streams. Out: what was stored, and every row that could not
 be, with the reason. ``bodies`` reads them into ``Rows``, ``batches`` makes a batch of those that
-are whole, ``intake`` stores it; the addresses are in ``api/v1/ingest.py``.
+are whole, ``intake`` stores it; the addresses are in ``api/v1/ingest``.
 """

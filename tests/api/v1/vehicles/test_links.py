@@ -6,6 +6,8 @@ import pytest
 import pytest_asyncio
 
 from api.world import PARTITIONS, SPEED, World, vin
+from motorcade.api.v1.vehicles.links.history import routes as history
+from motorcade.api.v1.vehicles.links.registry import routes as now
 from motorcade.apps.sessions.rows import batch_of
 from motorcade.apps.sessions.rules import Table
 from motorcade.apps.sessions.sessions import Change
@@ -13,6 +15,8 @@ from motorcade.apps.sessions.store import SessionStore
 from motorcade.log.events import Event, LinkDown, LinkUp
 
 pytestmark = [pytest.mark.engines, pytest.mark.asyncio(loop_scope="session")]
+assert history
+assert now
 
 S = 1_000_000
 ROOT = "Vehicle.Connectivity."

@@ -1,0 +1,1 @@
+"""``/v1/vehicles/{vin}/links``: over what a vehicle is connected, now and before."""
