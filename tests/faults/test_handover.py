@@ -138,7 +138,7 @@ async def _command_all(
             async with room:
                 answer = await client.post(
                     f"{platform.http}/v1/vehicles/{car.vin}/commands",
-                    json={"kind": "lock", "ttl_s": 150, "class": "interactive"},
+                    json={"kind": "lock", "ttl_s": 300, "class": "interactive"},
                 )
                 return car, str(answer.raise_for_status().json()["id"])
 
@@ -152,7 +152,7 @@ async def _settled(
     headers = {"Authorization": f"Bearer {key}"}
     open_ = dict.fromkeys(range(len(ids)))
     ended: dict[int, dict[str, Any]] = {}
-    deadline = time.monotonic() + 180
+    deadline = time.monotonic() + 330
     async with httpx.AsyncClient(headers=headers, timeout=30) as client:
         while open_ and time.monotonic() < deadline:
             for place in list(open_):
