@@ -29,6 +29,8 @@ __all__ = ["PARTITIONS", "audit", "audit_http", "audit_log_and_twin"]
 PARTITIONS = 2
 MILEAGE = "Vehicle.TraveledDistance"
 _READY_S = 60.0
+_QUIET_S = 6.0
+"""Longer than ``sessions.offline_grace_s``, and a turn of every app."""
 _VEHICLES_MAX = 600
 """More than any test here registers; numbers are dense."""
 
@@ -101,6 +103,7 @@ async def _replay(
     log = await Log.connect(config)
     numbers: dict[int, list[int]] = defaultdict(list)
     try:
+        await _quiet(log)
         for partition in range(PARTITIONS):
             writer = TwinWriter(scratch, partition, PARTITIONS, catalogue)
             last = await log.last_sequence(partition)
@@ -117,6 +120,20 @@ async def _replay(
     finally:
         await log.close()
     return numbers
+
+
+async def _quiet(log: Log) -> None:
+    """Returns when nothing is appended any more: that a car is offline is told some seconds after
+    its last link ended."""
+    deadline = time.monotonic() + _READY_S
+    seen: list[int] = []
+    since = time.monotonic()
+    while time.monotonic() - since < _QUIET_S:
+        assert time.monotonic() < deadline, "the log is never quiet"
+        now = [await log.last_sequence(partition) for partition in range(PARTITIONS)]
+        if now != seen:
+            seen, since = now, time.monotonic()
+        await asyncio.sleep(0.2)
 
 
 async def _same(twin: Path, replayed: Path, catalogue: Catalogue) -> None:
