@@ -75,7 +75,10 @@ class Entrance:
         codes = [self._objection(one, who) for one, who in zip(batch, found, strict=True)]
         frames = frames_from([one.frame for one in batch]).addressed(
             np.array(
-                [0 if who is None or code else who.vehicle for who, code in _pairs(found, codes)],
+                [
+                    0 if who is None or code else who.vehicle
+                    for who, code in zip(found, codes, strict=True)
+                ],
                 np.uint64,
             ),
             np.array([0 if who is None else who.tenant for who in found], np.uint32),
@@ -88,9 +91,8 @@ class Entrance:
         if not read.batches:  # nothing of the login is worth a row
             accepted = rows.tolist()
         await self._logins.settled()
-        for row in rows.tolist():
-            if row not in accepted:
-                codes[row] = "unavailable"
+        for row in set(rows.tolist()).difference(accepted):
+            codes[row] = "unavailable"
         if self._listener.traits.keeps:
             await self._resume(batch, frames, accepted, codes)
         self._logins.sign_on(frames, batch, accepted, login_us)
@@ -190,9 +192,3 @@ def certified_name(peer: Peer) -> str | None:
             if name == "commonName":
                 return str(value)
     return None
-
-
-def _pairs(
-    found: Sequence[Identified | None], codes: Sequence[str]
-) -> list[tuple[Identified | None, str]]:
-    return list(zip(found, codes, strict=True))
