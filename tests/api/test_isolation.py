@@ -133,7 +133,7 @@ async def test_what_is_anothers_is_as_if_it_were_not(world: World) -> None:
 async def test_lists_hold_the_callers_own(world: World) -> None:
     for tenant in ("alpha", "beta"):
         rows = (await world.get(tenant, "/v1/vehicles")).json()["vehicles"]
-        assert {row["model"] for row in rows} - {"walk"} == {f"{tenant}-model"}
+        assert _owners(rows) == {tenant}
         cars = (await world.get(tenant, "/v1/state", signals="Vehicle.Speed")).json()["vehicles"]
         assert {car["vin"] for car in cars} == {vin(tenant, n) for n in range(1, 6)}
         pieces = (await world.get(tenant, "/v1/quarantine", "operator")).json()["entries"]
@@ -143,7 +143,7 @@ async def test_lists_hold_the_callers_own(world: World) -> None:
 async def test_cursors_do_not_cross(world: World) -> None:
     page = (await world.get("alpha", "/v1/vehicles", limit=2)).json()
     found = await world.get("beta", "/v1/vehicles", cursor=page["next"])
-    assert all(row["model"] in ("beta-model", "walk") for row in found.json()["vehicles"])
+    assert _owners(found.json()["vehicles"]) <= {"beta"}
     page = (await world.get("alpha", "/v1/state", limit=2)).json()
     found = await world.get("beta", "/v1/state", cursor=page["next"])
     assert "31.2" not in found.text
@@ -155,8 +155,7 @@ async def test_the_platform_names_whom_it_acts_for(world: World) -> None:
     assert answer.json()["errors"][0]["field"] == "tenant"
     for tenant in ("alpha", "beta"):
         rows = await world.get("platform", "/v1/vehicles", "platform", tenant=tenant)
-        found = {row["model"] for row in rows.json()["vehicles"]}
-        assert found - {"walk"} == {f"{tenant}-model"}
+        assert _owners(rows.json()["vehicles"]) == {tenant}
         path = f"/v1/vehicles/{vin(tenant, 1)}/state"
         state = await world.get("platform", path, "platform", tenant=tenant)
         assert state.status_code == 200
@@ -225,6 +224,12 @@ async def test_a_tenants_admin_makes_no_platform_key(world: World) -> None:
             "/v1/keys", json=body, headers=world.headers("alpha", "admin")
         )
         assert answer.status_code == status
+
+
+def _owners(rows: list[dict[str, Any]]) -> set[str]:
+    """Whose vehicles these are, by what their VINs say; those the walk itself adds say nothing."""
+    of = {vin("alpha", 0)[:2]: "alpha", vin("beta", 0)[:2]: "beta"}
+    return {of.get(row["vin"][:2], "nobody") for row in rows if row["vin"][:3] != "LZZ"}
 
 
 def _parameters(operation: dict[str, Any]) -> set[str]:
