@@ -138,6 +138,7 @@ class World:
         *,
         time_us: int | None = None,
         invalid: str | None = None,
+        kind: str = "report",
     ) -> None:
         """One record each for ``vins``, through the log into twin and history."""
         numbers = np.array([self.numbers[one] for one in vins], np.uint64)
@@ -152,6 +153,7 @@ class World:
                     invalid=invalid,
                     signals=signals,
                     rows=mine,
+                    kind=kind,
                 )
                 sequence = await self.log.append(partition, [batch])
                 self.twins[partition].apply([batch])
@@ -166,6 +168,7 @@ class World:
         invalid: str | None,
         signals: Mapping[str, Sequence[Any]],
         rows: Any,
+        kind: str,
     ) -> SignalBatch:
         count = len(numbers)
         meta: dict[str, Any] = {
@@ -183,7 +186,7 @@ class World:
             path: pa.array([values[row] for row in rows], self.catalogue[path].arrow_type)
             for path, values in signals.items()
         }
-        return SignalBatch.build("report", meta, columns)
+        return SignalBatch.build(kind, meta, columns)
 
     async def _populate(self) -> None:
         platform = await self.fleet.create_platform_key("tests")

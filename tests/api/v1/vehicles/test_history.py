@@ -75,6 +75,31 @@ async def test_rows_that_say_nothing_of_the_signals_are_left_out(world: World) -
     assert len(answer.text.splitlines()) == 2
 
 
+async def test_rows_of_one_kind(world: World) -> None:
+    query = {"from": "-1h", "signals": SPEED}
+    every = (await world.get("alpha", path(), **query)).json()["rows"]
+    reports = (await world.get("alpha", path(), **query, kind="report")).json()["rows"]
+    assert [row["kind"] for row in reports] == ["report"] * 3
+    assert reports == every
+    other = (await world.get("alpha", path(), **query, kind="link")).json()
+    assert (other["rows"], other["next"]) == ([], None)
+
+
+async def test_pages_of_one_kind(world: World) -> None:
+    """A car whose logins lie between its reports: pages are full of the kind that was asked for."""
+    who, now = vin("alpha", 4), world.clock.now_us()
+    for second in (6, 4, 2):
+        at = now - second * 1_000_000
+        await world.report("alpha", [who], {SPEED: [float(second)]}, time_us=at)
+        await world.report("alpha", [who], {}, time_us=at + 1_000_000, kind="login")
+    query = {"from": "-10s", "kind": "login", "limit": 2}
+    first = (await world.get("alpha", path(4), **query)).json()
+    assert [row["kind"] for row in first["rows"]] == ["login"] * 2
+    rest = (await world.get("alpha", path(4), **query, cursor=first["next"])).json()
+    assert [row["kind"] for row in rest["rows"]] == ["login"]
+    assert rest["next"] is None
+
+
 async def test_down_sampling(world: World) -> None:
     for aggregate, value in (("max", 49.1), ("min", 47.1), ("last", 49.1)):
         query = {"from": "-1d", "signals": SPEED, "every": "1w", "aggregate": aggregate}
@@ -105,6 +130,8 @@ async def test_what_is_wrong_is_named(world: World) -> None:
         ({"limit": 0}, "limit"),
         ({"from": "now", "to": "-1h"}, "from"),
         ({"aggregate": "median"}, "aggregate"),
+        ({"kind": "No such!"}, "kind"),
+        ({"kind": "login", "every": "5m"}, "kind"),
     ):
         answer = await world.get("alpha", path(), **query)
         assert answer.status_code == 400, query

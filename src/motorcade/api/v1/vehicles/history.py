@@ -28,6 +28,7 @@ from motorcade.api.parameters import (
     Vin,
     duration,
     period,
+    refuse,
 )
 from motorcade.api.parameters import limit as limited
 from motorcade.api.parameters import signals as signal_paths
@@ -62,6 +63,15 @@ Every = Annotated[
 Aggregate = Annotated[
     Literal["mean", "min", "max", "last"],
     QueryParameter(description="What a down-sampled row says of its window's values."),
+]
+Kind = Annotated[
+    str | None,
+    QueryParameter(
+        pattern=r"^[a-z][a-z0-9_]{0,31}$",
+        description="Only rows of this kind: `report`, `login`, `logout`, `link`, `event`, `media`,"
+        " or another that a protocol has. With `every`, reports alone are asked.",
+        examples=[Example(value="report")],
+    ),
 ]
 
 
@@ -117,6 +127,7 @@ def routes(context: Context) -> list[BaseRouteHandler]:
         signals: Signals = None,
         from_: From = None,
         to: Until = None,
+        kind: Kind = None,
         every: Every = None,
         aggregate: Aggregate = "mean",
         limit: Annotated[
@@ -132,10 +143,12 @@ def routes(context: Context) -> list[BaseRouteHandler]:
         `signals` are left out, so a page may hold fewer rows, or none, and have a `next`.
         """
         whose = await context.access.tenant(request.auth, tenant)
-        kind = render.choose(request.headers.get("accept"))
+        form = render.choose(request.headers.get("accept"))
         paths = signal_paths("signals", signals, services.catalogue)
         since, until = period(from_, to, services.clock.now_us())
         window_us = duration("every", every)
+        if window_us is not None and kind not in (None, "report"):
+            refuse("kind", "is of raw rows; `every` is about reports")
         number = await context.vins.number(whose.number, vin)
         result = await services.history.query(
             whose.number,
@@ -149,12 +162,13 @@ def routes(context: Context) -> list[BaseRouteHandler]:
                 "limit", limit, limits.API_HISTORY_ROWS_DEFAULT, limits.API_HISTORY_ROWS_MAX
             ),
             cursor=cursor,
+            kind=kind,
         )
         table = _ordered(result.table)
         if paths is not None and window_us is None:
             table = _saying(table, paths)
         return await render.answer(
-            kind,
+            form,
             table,
             named=tuple(name for name in _HEADS if name in result.table.column_names),
             rows_key="rows",
