@@ -9,9 +9,7 @@ import msgspec
 import pytest
 
 from api.world import World
-from motorcade.api.config import Config
-from motorcade.api.serve import ApiServer, split_listen
-from motorcade.errors import Invalid
+from motorcade.api.serve import ApiServer
 
 pytestmark = [pytest.mark.engines, pytest.mark.asyncio(loop_scope="session")]
 
@@ -71,13 +69,3 @@ async def test_processes_share_a_port(world: World) -> None:
     finally:
         await second.stop()
     assert (await world.client.get("/v1/health")).status_code == 200
-
-
-async def test_addresses() -> None:
-    assert split_listen("0.0.0.0:8000") == ("0.0.0.0", 8000)
-    assert split_listen("[::]:80") == ("::", 80)
-    assert split_listen(":8000") == ("0.0.0.0", 8000)
-    for wrong in ("8000", "host:", "host:port", "host:70000"):
-        with pytest.raises(Invalid):
-            split_listen(wrong)
-    assert Config().listen == "127.0.0.1:8000"

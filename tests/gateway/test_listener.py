@@ -28,7 +28,7 @@ def test_addresses() -> None:
     assert parse_address("127.0.0.1:80") == ("127.0.0.1", 80)
     assert parse_address("[::1]:80") == ("::1", 80)
     assert parse_address(":80") == ("0.0.0.0", 80)
-    for wrong in ("80", "host:", "host:port", "host:70000"):
+    for wrong in ("80", "host:", "host:port", "host:70000", "host:²"):
         with pytest.raises(Invalid):
             parse_address(wrong)
 

@@ -12,7 +12,7 @@ import pytest
 
 from motorcade.errors import Conflict, Invalid
 from motorcade.node.config import Settings, load
-from motorcade.node.ports import check_free, fixed, split_listen
+from motorcade.node.ports import check_free, fixed
 from platforms import FREE_PORTS
 
 
@@ -93,14 +93,3 @@ def test_an_address_that_is_not_ours_is_told(listen: str, told: str) -> None:
 
 def test_free_ports_are_not_looked_at() -> None:
     assert list(fixed(_settings("127.0.0.1:0", "[::1]:0"))) == []
-
-
-@pytest.mark.parametrize("wrong", ["", "x", "x:", "x:y", "x:65536", "8000", "x:-1"])
-def test_what_is_no_address_is_told(wrong: str) -> None:
-    with pytest.raises(Invalid):
-        split_listen(wrong)
-
-
-def test_addresses_are_split() -> None:
-    assert split_listen("[::1]:80") == ("::1", 80)
-    assert split_listen(":80") == ("", 80)

@@ -16,13 +16,14 @@ from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
 from motorcade import limits
+from motorcade.addresses import shown_address, split_address
 from motorcade.api.app import HUB, build
 from motorcade.api.config import Config
 from motorcade.api.hub import Hub
 from motorcade.api.services import Services
-from motorcade.errors import DependencyError, Invalid
+from motorcade.errors import DependencyError
 
-__all__ = ["ApiServer", "split_listen"]
+__all__ = ["ApiServer"]
 
 _POLL_S = 0.02
 
@@ -32,7 +33,7 @@ class ApiServer:
 
     def __init__(self, services: Services) -> None:
         self._config = services.config
-        self.host, self.port = split_listen(services.config.listen)
+        self.host, self.port = split_address(services.config.listen, "0.0.0.0")
         if self.port == 0:
             self.port = _free_port(self.host)
         app = build(services)
@@ -55,8 +56,7 @@ class ApiServer:
     def address(self) -> str:
         """Where it answers, as a URL without a path."""
         scheme = "https" if self._config.tls_certificate else "http"
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{scheme}://{host}:{self.port}"
+        return f"{scheme}://{shown_address(self.host, self.port)}"
 
     async def start(self) -> None:
         """Return when requests are answered; raises ``DependencyError`` where the port cannot be
@@ -86,14 +86,6 @@ class ApiServer:
         """Wait until the server ends, which without ``stop`` it does only when it fails."""
         if self._task is not None:
             await asyncio.shield(self._task)
-
-
-def split_listen(listen: str) -> tuple[str, int]:
-    """Host and port of ``host:port`` or ``[v6]:port``; ``Invalid`` for anything else."""
-    host, separator, port = listen.rpartition(":")
-    if not separator or not port.isdigit() or int(port) > 65_535:
-        raise Invalid(f"api.listen: {listen!r} is not host:port")
-    return host.strip("[]") or "0.0.0.0", int(port)
 
 
 def _tls(config: Config) -> dict[str, Any]:

@@ -18,6 +18,7 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
+from motorcade.addresses import split_address
 from motorcade.errors import Invalid
 from motorcade.gateway.budget import Budget
 from motorcade.gateway.config import ListenerConfig, bearer_code
@@ -430,10 +431,7 @@ def _bound(address: str, kind: socket.SocketKind, receive_buffer_bytes: int) -> 
 
 def parse_address(text: str) -> tuple[str, int]:
     """``host:port`` or ``[v6]:port``. Raises ``Invalid``."""
-    host, separator, port = text.rpartition(":")
-    if not separator or not port.isdigit() or int(port) > 65_535:
-        raise Invalid(f"{text!r} is not host:port")
-    return host.strip("[]") or "0.0.0.0", int(port)
+    return split_address(text, "0.0.0.0")
 
 
 def _tls(rules: ListenerConfig) -> ssl.SSLContext:

@@ -9,8 +9,8 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from motorcade.addresses import split_address
 from motorcade.errors import Invalid
-from motorcade.node.ports import split_listen
 
 __all__ = ["mistakes"]
 
@@ -86,7 +86,7 @@ def _problem(key: str, value: Any) -> str:
 
 def _listen_problem(value: str) -> str:
     try:
-        split_listen(value)
+        split_address(value)
     except Invalid:
         return f"must be host:port, as 0.0.0.0:8000, not {value!r}"
     return ""

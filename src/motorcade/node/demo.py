@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import typer
 from rich.console import Console
 
+from motorcade.addresses import shown_address, split_address
 from motorcade.clock import SystemClock
 from motorcade.errors import DependencyError, MotorcadeError, NotFound
 from motorcade.node.config import Settings
@@ -308,18 +309,15 @@ def _with_ports(settings: Settings) -> Settings:
 
 
 def _free(listen: str, what: str) -> str:
-    host, separator, port = listen.rpartition(":")
-    if not separator or not port.isdigit():
-        raise NotFound(f"{what} listens at {listen!r}: not HOST:PORT")
-    name = host.strip("[]")
-    family = socket.AF_INET6 if ":" in name else socket.AF_INET
-    for wanted in (int(port), 0):
+    host, port = split_address(listen)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for wanted in (port, 0):
         with socket.socket(family, socket.SOCK_STREAM) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                probe.bind((name, wanted))
+                probe.bind((host, wanted))
             except OSError:
                 say(f"port {wanted} is taken; {what} takes another")
                 continue
-            return f"{host}:{probe.getsockname()[1]}"
+            return shown_address(host, probe.getsockname()[1])
     raise NotFound(f"{what} cannot listen at {host}")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from motorcade.addresses import split_address
 from motorcade.errors import Conflict, Invalid, NotFound
 from motorcade.node.config import Settings
 from motorcade.node.registry_access import open_fleet
@@ -109,10 +110,10 @@ def gateway_address(
                 f" `motorcade up --set gateway.{protocol}.{_DOORS.get(protocol, 'listen')}=…`"
             )
         target = str(listeners[0])
-    host, separator, port = target.rpartition(":")
-    if not separator or not port.isdigit() or not 0 < int(port) < 65536:
+    host, port = split_address(target)
+    if port == 0:
         raise Invalid(f"a target is HOST:PORT, not {target!r}")
-    return ("127.0.0.1" if host.strip("[]") in _ANYWHERE else host.strip("[]")), int(port)
+    return ("127.0.0.1" if host in _ANYWHERE else host), port
 
 
 @contextlib.asynccontextmanager

@@ -12,8 +12,9 @@ import socket
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from motorcade.addresses import split_address
 from motorcade.errors import Conflict, Invalid
 from motorcade.gateway.config import NAMED
 from motorcade.node.rooms import ApiConfig, GatewayConfig
@@ -21,17 +22,7 @@ from motorcade.node.rooms import ApiConfig, GatewayConfig
 if TYPE_CHECKING:
     from motorcade.node.config import Settings
 
-__all__ = ["check_free", "fixed", "split_listen", "with_kind"]
-
-_PORT_MAX: Final = 65_535
-
-
-def split_listen(text: str) -> tuple[str, int]:
-    """Host and port of ``host:port`` or ``[v6]:port``; ``Invalid`` for what is neither."""
-    host, separator, port = text.rpartition(":")
-    if not separator or not (port.isascii() and port.isdigit()) or int(port) > _PORT_MAX:
-        raise Invalid(f"{text!r} is not host:port")
-    return host.strip("[]"), int(port)
+__all__ = ["check_free", "fixed", "with_kind"]
 
 
 def fixed(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -42,7 +33,7 @@ def fixed(settings: Settings) -> Iterator[tuple[str, str]]:
         for door in ("listen", "tls_listen", "udp_listen"):
             listens[f"{place}.{name}.{door}"] = getattr(rules, door)
     for key, listen in listens.items():
-        if listen and split_listen(listen)[1]:
+        if listen and split_address(listen)[1]:
             yield key, listen
 
 
@@ -67,7 +58,7 @@ def check_free(settings: Settings) -> None:
     taken: list[tuple[str, str]] = []
     with ExitStack() as stack:
         for key, listen in fixed(settings):
-            host, port = split_listen(listen)
+            host, port = split_address(listen)
             kind = socket.SOCK_DGRAM if key.endswith(".udp_listen") else socket.SOCK_STREAM
             try:
                 found = socket.getaddrinfo(host or None, port, type=kind, flags=socket.AI_PASSIVE)[
@@ -101,7 +92,7 @@ def _cannot(key: str, listen: str, error: OSError) -> Invalid:
 
 def _taken(taken: Sequence[tuple[str, str]]) -> Conflict:
     """All ports that others hold, and what to add to the command for ports that are free now."""
-    ports = [split_listen(listen)[1] for _, listen in taken]
+    ports = [split_address(listen)[1] for _, listen in taken]
     platforms = _platforms_at(ports)
     by = "by " + " and ".join(platforms) if platforms else "by another program"
     if len(ports) == 1:
@@ -117,7 +108,7 @@ def _free_instead(taken: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]
     """The keys with the same hosts and ports that are free now."""
     with ExitStack() as stack:
         for key, listen in taken:
-            host = split_listen(listen)[0]
+            host = split_address(listen)[0]
             family = socket.AF_INET6 if ":" in host else socket.AF_INET
             probe = stack.enter_context(socket.socket(family, socket.SOCK_STREAM))
             port = ""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO, cast
 
 import structlog
 
+from motorcade.addresses import shown_address
 from motorcade.clock import SystemClock
 from motorcade.errors import Invalid, MotorcadeError
 from motorcade.node.config import Settings
@@ -105,7 +106,7 @@ async def run_gateway(
         stack.push_async_callback(gateway.drain_and_stop)
         await _serve_metrics(stack, log, f"gateway.{index}", gateway.metrics_text)
         listeners = {
-            name: [f"{host}:{port}" for host, port in addresses]
+            name: [shown_address(*address) for address in addresses]
             for name, addresses in gateway.addresses.items()
         }
         serving({"listeners": listeners})

@@ -20,6 +20,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from motorcade.addresses import shown_address
 from motorcade.clock import SystemClock
 from motorcade.errors import DependencyError, Invalid
 from motorcade.simulator.automakers import AUTOMAKERS_MAX
@@ -194,8 +195,8 @@ def check_listens(address: tuple[str, int]) -> None:
         socket.create_connection((host, port), _CONNECT_S).close()
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
-        shown = f"[{host}]" if ":" in host else host
-        raise DependencyError(f"no gateway listens at {shown}:{port}: {reason}") from error
+        shown = shown_address(host, port)
+        raise DependencyError(f"no gateway listens at {shown}: {reason}") from error
 
 
 class Load:

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from motorcade.addresses import shown_address
 from motorcade.apps.forwarding.parcel import Away, Parcel, Surroundings
 from motorcade.apps.forwarding.rendering import identities, records
 from motorcade.apps.forwarding.targets import check_host, resolve, tls_context
@@ -161,11 +162,10 @@ class Sender:
         target, config = self._target, self._around.config
         host, port = _address(target)
         address = await resolve(host, port, config.allow_private_addresses)
-        shown = f"[{address}]" if ":" in address else address
         secure = target.url.startswith("tls")
         try:
             self._publisher = await Publisher.open(
-                f"{'tls' if secure else 'nats'}://{shown}:{port}",
+                f"{'tls' if secure else 'nats'}://{shown_address(address, port)}",
                 timeout_s=config.timeout_s,
                 user=target.user,
                 password=target.password,

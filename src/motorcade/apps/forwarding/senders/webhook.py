@@ -23,6 +23,7 @@ import msgspec
 from numpy.typing import NDArray
 
 from motorcade import __version__
+from motorcade.addresses import shown_address
 from motorcade.apps.forwarding.parcel import Away, Parcel, Surroundings
 from motorcade.apps.forwarding.rendering import identities, records
 from motorcade.apps.forwarding.targets import check_host, resolve, tls_context
@@ -143,10 +144,9 @@ class Sender:
             async with asyncio.timeout(target.timeout_s):
                 address = await resolve(self._host, self._port, config.allow_private_addresses)
                 scheme = urlsplit(target.url).scheme
-                shown = f"[{address}]" if ":" in address else address
                 request = self._client.build_request(
                     "POST",
-                    f"{scheme}://{shown}:{self._port}{self._path}",
+                    f"{scheme}://{shown_address(address, self._port)}{self._path}",
                     content=body,
                     headers=self._headers(body),
                     extensions={"sni_hostname": self._host},
