@@ -30,6 +30,7 @@ from motorcade.errors import CapacityError, DependencyError, MotorcadeError
 from motorcade.log.log import Log
 from motorcade.signals.batch import SignalBatch
 from motorcade.signals.catalogue import Catalogue
+from motorcade.tasks import ended
 
 __all__ = ["Filter", "Hub"]
 
@@ -155,7 +156,7 @@ class Hub:
         readers, self._readers = self._readers, set()
         self._run += 1
         if readers:
-            ending = asyncio.create_task(_end(readers))
+            ending = asyncio.create_task(ended(*readers))
             self._endings.add(ending)
             ending.add_done_callback(self._endings.discard)
 
@@ -247,15 +248,6 @@ class Hub:
                 log.warning("stream without the registry", tenant=tenant, reason=repr(error))
         vins = self._vins.remembered(tenant, numbers)
         return vins, len(vins) == len(set(numbers))
-
-
-async def _end(readers: set[asyncio.Task[None]]) -> None:
-    """Cancel until they are over: on Python 3.11 ``wait_for``, which the NATS client uses, can
-    swallow a cancellation that comes together with what it waits for."""
-    while readers:
-        for reader in readers:
-            reader.cancel()
-        _, readers = await asyncio.wait(readers, timeout=_RETRY_S)
 
 
 def _passing(

@@ -24,6 +24,7 @@ from motorcade.api.context import Context
 from motorcade.api.hub import Filter, Predicate
 from motorcade.api.subscribers import Subscriber
 from motorcade.errors import MotorcadeError, Unauthorized
+from motorcade.tasks import ended
 
 __all__ = ["EVENT_STREAM", "EventStream", "Seat", "send_messages"]
 
@@ -144,9 +145,7 @@ async def send_messages(socket: WebSocket[Any, Any, Any], seat: Seat) -> None:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         here = not tasks[1].done()
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await ended(*tasks)
     error = seat.subscriber.error
     if here and isinstance(error, MotorcadeError):
         code = _REVOKED if isinstance(error, Unauthorized) else _STOPPING

@@ -22,6 +22,7 @@ from motorcade.api.config import Config
 from motorcade.api.hub import Hub
 from motorcade.api.services import Services
 from motorcade.errors import DependencyError
+from motorcade.tasks import ended
 
 __all__ = ["ApiServer"]
 
@@ -79,8 +80,7 @@ class ApiServer:
         self._server.stop()  # type: ignore[no-untyped-call]
         # A peer that does not read what it is sent would hold the server up for ever.
         await asyncio.wait({task}, timeout=limits.API_STOP_S)
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await ended(task)
 
     async def wait(self) -> None:
         """Wait until the server ends, which without ``stop`` it does only when it fails."""

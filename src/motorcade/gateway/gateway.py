@@ -36,6 +36,7 @@ from motorcade.gateway.satellite import SatelliteDownlink
 from motorcade.gateway.shared import Closable, Log, Settings, Shared
 from motorcade.limits import GATEWAY_SPARE_DESCRIPTORS
 from motorcade.log.downlink import down_subject
+from motorcade.tasks import ended
 
 __all__ = ["Gateway", "LOGIN_SUBJECT"]
 
@@ -149,10 +150,7 @@ class Gateway:
                     await listener.drained()
         for listener in self._listeners:
             listener.stop()
-        for task in [*self._tasks, *self._hints]:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await ended(*self._tasks, *self._hints)
         await self._shared.quarantine.flush()
         for listener in self._listeners:
             await listener.linked.settled()

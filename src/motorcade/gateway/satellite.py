@@ -30,6 +30,7 @@ from motorcade.protocols.iridium.downlink import (
     encode_command,
     encode_mt,
 )
+from motorcade.tasks import ended
 
 __all__ = ["SatelliteDownlink"]
 
@@ -128,9 +129,7 @@ class SatelliteDownlink:
     async def close(self) -> None:
         """Give up what waits; it is sent again when no answer comes to it."""
         workers = list(self._workers)
-        for worker in workers:
-            worker.cancel()
-        await asyncio.gather(*workers, return_exceptions=True)
+        await ended(*workers)
 
     async def _work(self) -> None:
         while self._queue:

@@ -19,6 +19,7 @@ from nats.aio.msg import Msg
 from motorcade.errors import CapacityError, CorruptionError, DependencyError, MotorcadeError
 from motorcade.limits import LOG_PART_BYTES_MAX, LOG_REPLY_BYTES_MAX
 from motorcade.log.connection import Connection, Subscription
+from motorcade.tasks import ended
 
 __all__ = ["Service", "RequestHandler", "request"]
 
@@ -94,9 +95,7 @@ class Service:
             await self._subscription.close()
             await self._connection.flushed()  # who asks from now on learns that nobody is here
         tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await ended(*tasks)
 
     async def _on_request(self, msg: Msg) -> None:
         if not msg.reply:

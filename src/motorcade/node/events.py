@@ -19,6 +19,7 @@ from prometheus_client.registry import Collector
 
 from motorcade.errors import CapacityError, CorruptionError, DependencyError, MotorcadeError
 from motorcade.log.log import EventRecord, Log
+from motorcade.tasks import ended
 
 __all__ = ["EventHandler", "EventReader", "together"]
 
@@ -198,9 +199,7 @@ async def together(works: Sequence[Awaitable[None]]) -> None:
         for task in done:
             task.result()
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await ended(*tasks)
 
 
 _FAMILIES: Final = (

@@ -17,6 +17,7 @@ import msgspec
 from motorcade.clock import SystemClock
 from motorcade.errors import MotorcadeError
 from motorcade.log.log import Config, Log
+from motorcade.tasks import ended
 
 __all__ = ["Lag", "LagWatch", "ask", "asked", "read", "watched"]
 
@@ -109,6 +110,5 @@ async def watched(config: Config, workers: int) -> AsyncIterator[LagWatch]:
     try:
         yield watch
     finally:
-        looking.cancel()
-        await asyncio.gather(looking, return_exceptions=True)
+        await ended(looking)
         await log.close()

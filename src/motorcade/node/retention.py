@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from motorcade.errors import MotorcadeError
+from motorcade.tasks import ended
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -52,8 +53,7 @@ class Retention:
             yield
         finally:
             if task is not None:
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
+                await ended(task)
 
     async def _refresh(self) -> None:
         log = structlog.get_logger("worker")

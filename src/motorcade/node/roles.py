@@ -34,6 +34,7 @@ from motorcade.node.rooms import (
     TwinConfig,
 )
 from motorcade.node.run_files import RoleFile
+from motorcade.tasks import ended
 
 if TYPE_CHECKING:
     from motorcade.fleet.registry import Fleet
@@ -82,9 +83,7 @@ async def _run(role: Role, name: str, settings: Settings, index: int) -> None:
         raise
     finally:
         status.remove()
-        for task in (alive, signalled):
-            task.cancel()
-        await asyncio.gather(alive, signalled, return_exceptions=True)
+        await ended(alive, signalled)
         log.info("stopped")
 
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from motorcade.errors import DependencyError
+from motorcade.tasks import ended
 
 __all__ = ["Child", "Supervisor"]
 
@@ -91,9 +92,7 @@ class Supervisor:
     async def stop(self) -> None:
         """Stop every child, last started first; kills what does not end in its time."""
         self._stopping.set()
-        for keeper in self._keepers:
-            keeper.cancel()
-        await asyncio.gather(*self._keepers, return_exceptions=True)
+        await ended(*self._keepers)
         for child in reversed(self._children):
             await self._end(child)
         self._children.clear()
@@ -180,7 +179,8 @@ class Supervisor:
         strikes = 0
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.shield(process.wait()), _HEALTH_EVERY_S)
+                async with asyncio.timeout(_HEALTH_EVERY_S):
+                    await process.wait()
             if process.returncode is not None:
                 return f"ended with exit status {process.returncode}"
             _rotate(child.log_file)
@@ -223,14 +223,16 @@ class Supervisor:
 
 async def _ends(process: asyncio.subprocess.Process, within_s: float) -> bool:
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(process.wait(), within_s)
+        async with asyncio.timeout(within_s):
+            await process.wait()
         return True
     return False
 
 
 async def _ask(ready: Callable[[], Awaitable[bool]]) -> bool:
     try:
-        return await asyncio.wait_for(ready(), _HEALTH_TIMEOUT_S)
+        async with asyncio.timeout(_HEALTH_TIMEOUT_S):
+            return await ready()
     except (OSError, TimeoutError, DependencyError):
         return False
 

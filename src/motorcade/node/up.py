@@ -13,6 +13,7 @@ from motorcade.node.config import Settings
 from motorcade.node.platform import Platform, serve_until_signalled
 from motorcade.node.ports import with_kind
 from motorcade.node.rooms import GatewayConfig
+from motorcade.tasks import ended
 
 __all__ = ["run_up", "say", "where"]
 
@@ -26,8 +27,7 @@ async def run_up(settings: Settings) -> None:
     starting = asyncio.create_task(platform.start())
     await asyncio.wait({starting, waiting}, return_when=asyncio.FIRST_COMPLETED)
     if not starting.done():
-        starting.cancel()
-        await asyncio.gather(starting, return_exceptions=True)
+        await ended(starting)
         return
     starting.result()
     try:

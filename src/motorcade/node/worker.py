@@ -24,6 +24,7 @@ from motorcade.limits import TWIN_GATHER_ROWS_MAX
 from motorcade.log.log import Log
 from motorcade.log.log import Record as LogRecord
 from motorcade.signals.batch import SignalBatch
+from motorcade.tasks import ended
 from motorcade.twin.config import Config
 from motorcade.twin.reader import TwinReader
 from motorcade.twin.service import TwinService, select_subject, state_subject
@@ -276,12 +277,12 @@ async def run_worker(
             tasks.append(asyncio.create_task(stopping.wait()))
             serving()
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            await _cancelled(tasks)
+            await ended(*tasks)
             await _commit_last(workers)
             for task in done:
                 task.result()
     finally:
-        await _cancelled(tasks)
+        await ended(*tasks)
         for worker in workers:
             worker.twin.close()
 
@@ -376,12 +377,6 @@ async def _commit_last(workers: Sequence[PartitionWorker]) -> None:
             _log.warning("last commit failed", partition=worker.partition, error=error.detail)
 
     await asyncio.gather(*map(one, workers))
-
-
-async def _cancelled(tasks: Sequence[asyncio.Task[Any]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _groups(records: Sequence[LogRecord]) -> Iterator[list[LogRecord]]:

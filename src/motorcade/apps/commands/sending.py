@@ -21,6 +21,7 @@ from motorcade.log.downlink import (
     pack_downlinks,
     read_downlinked,
 )
+from motorcade.tasks import ended
 
 __all__ = ["Sender"]
 
@@ -67,9 +68,7 @@ class Sender:
 
     async def close(self) -> None:
         """Wait for no reply any more."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await ended(*self._tasks)
 
     async def _ask(self, incarnation: str, flights: list[Flight]) -> None:
         at_us = self._now_us()

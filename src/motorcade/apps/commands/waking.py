@@ -13,6 +13,7 @@ import structlog
 
 from motorcade.clock import Clock
 from motorcade.limits import COMMAND_WAKE_EVERY_S, COMMAND_WAKES_MAX
+from motorcade.tasks import ended
 
 __all__ = ["NoWake", "Wake", "Waking"]
 
@@ -59,9 +60,7 @@ class Waking:
 
     async def close(self) -> None:
         """Ask nobody any more."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await ended(*self._tasks)
 
     async def _ask(self, tenant: int, vehicle: int, reason: str) -> None:
         try:

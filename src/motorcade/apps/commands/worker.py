@@ -24,6 +24,7 @@ from motorcade.fleet.store import Store
 from motorcade.log.log import Log
 from motorcade.log.posting import EventRecord
 from motorcade.signals.catalogue import Catalogue
+from motorcade.tasks import ended
 
 __all__ = ["CommandsWorker"]
 
@@ -106,9 +107,7 @@ class CommandsWorker(Collector):
             for task in done:
                 task.result()
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await ended(*tasks)
 
     def render(self) -> str:
         """The figures now, in the text format Prometheus reads."""

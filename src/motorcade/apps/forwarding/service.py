@@ -31,6 +31,7 @@ from motorcade.limits import FORWARDING_NAMES_CACHED_MAX
 from motorcade.log.log import Log
 from motorcade.log.spools import Put
 from motorcade.signals.catalogue import Catalogue
+from motorcade.tasks import ended
 
 __all__ = ["Forwarding"]
 
@@ -90,7 +91,7 @@ class Forwarding(Collector):
         finally:
             if watching is not None:
                 await watching.close()
-            await _ended([*tasks, *(task for _, task in self._couriers.values())])
+            await ended(*tasks, *(task for _, task in self._couriers.values()))
             with contextlib.suppress(MotorcadeError):
                 await self._save()
 
@@ -212,7 +213,7 @@ class Forwarding(Collector):
             return
         running = self._couriers.pop(forwarder.id, None)
         if running is not None:
-            await _ended([running[1]])
+            await ended(running[1])
             position, state = running[0].position, running[0].state
         around = Surroundings(
             tenant=forwarder.tenant,
@@ -248,7 +249,7 @@ class Forwarding(Collector):
         self._saved.pop(number, None)
         running = self._couriers.pop(number, None)
         if running is not None:
-            await _ended([running[1]])
+            await ended(running[1])
             self._serve()
             await self._log.spools.remove(number)
 
@@ -336,9 +337,3 @@ _PUMP_FAMILIES: Final = (
 
 def _packed(state: State) -> bytes:
     return msgspec.json.encode(state)
-
-
-async def _ended(tasks: Sequence[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

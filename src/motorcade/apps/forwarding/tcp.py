@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from motorcade.apps.forwarding.parcel import Away
 from motorcade.apps.forwarding.targets import connect
+from motorcade.tasks import ended
 
 __all__ = ["TcpLink"]
 
@@ -72,8 +73,7 @@ class TcpLink:
 
     async def close(self) -> None:
         """Close. Never raises, safe to call twice."""
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        await ended(self._task)
         self._end("closed")
         self._writer.close()
         with contextlib.suppress(OSError, TimeoutError, asyncio.CancelledError):

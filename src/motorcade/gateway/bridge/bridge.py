@@ -23,6 +23,7 @@ from motorcade.gateway.shared import Shared
 from motorcade.limits import BRIDGE_BATCH_MAX
 from motorcade.protocols.mqtt.packets import Publish
 from motorcade.protocols.mqtt.words import V3, V5
+from motorcade.tasks import ended
 
 __all__ = ["Bridge"]
 
@@ -65,9 +66,7 @@ class Bridge:
         if self._task is None:
             return
         await asyncio.wait({self._task}, timeout=timeout_s)
-        self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
+        await ended(self._task)
 
     async def _run(self) -> None:
         pause_s = _BACKOFF_S

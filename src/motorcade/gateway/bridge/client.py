@@ -32,6 +32,7 @@ from motorcade.protocols.mqtt.packets import (
     write_packet,
 )
 from motorcade.protocols.mqtt.words import PINGREQ, PUBACK, V5
+from motorcade.tasks import ended
 
 __all__ = ["Client", "VersionRefused", "broker_address", "tls_of"]
 
@@ -122,9 +123,7 @@ class Client:
 
     async def close(self) -> None:
         """Say goodbye (the session stays with the broker) and close."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await ended(*self._tasks)
         self._tasks = []
         writer, self._writer = self._writer, None
         if writer is None:

@@ -17,6 +17,7 @@ from motorcade.api.ingest.intake import Intake, Places, Result
 from motorcade.api.parameters import TenantName
 from motorcade.errors import CapacityError, DependencyError, Invalid, MotorcadeError, Unauthorized
 from motorcade.fleet.keys import Principal
+from motorcade.tasks import ended
 
 __all__ = ["Answer", "routes"]
 
@@ -101,8 +102,7 @@ async def _heard(socket: WebSocket[Any, Any, Any], watch: asyncio.Task[str]) -> 
         message = None if watch.done() else heard.result()
     finally:
         # The server closes only a socket that nobody reads from.
-        heard.cancel()
-        await asyncio.gather(heard, return_exceptions=True)
+        await ended(heard)
     if message is None or message["type"] == "websocket.disconnect":
         return None
     return message

@@ -1,0 +1,27 @@
+"""Ending tasks: cancelled until they really are at an end, because a cancellation can be lost.
+
+``asyncio.wait_for`` of Python 3.11 returns instead of raising where what it waits for ends in the
+moment of the cancellation, and libraries use it; who cancels once and waits may wait for ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+__all__ = ["ended"]
+
+_AGAIN_S: Final = 1.0
+
+
+async def ended(*tasks: asyncio.Future[Any]) -> None:
+    """Cancel ``tasks`` and wait until they are done, whatever they end with.
+
+    One that goes on is cancelled again every second. Cancelling the caller cancels the waiting.
+    """
+    open_ = {task for task in tasks if not task.done()}
+    while open_:
+        for task in open_:
+            task.cancel()
+        _, open_ = await asyncio.wait(open_, timeout=_AGAIN_S)
+    await asyncio.gather(*tasks, return_exceptions=True)
