@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from motorcade.addresses import split_address
 from motorcade.errors import Invalid
+from motorcade.gateway.accepting import serve
 from motorcade.gateway.budget import Budget
 from motorcade.gateway.config import ListenerConfig, bearer_code
 from motorcade.gateway.conversation import Conversation
@@ -97,9 +98,9 @@ class Listener:
         ):
             if not address:
                 continue
-            server = await self._serve(address, context)
-            self._servers.append(server)
-            bound.append(server.sockets[0].getsockname()[:2])
+            servers = await self._serve(address, context)
+            self._servers += servers
+            bound.append(servers[0].sockets[0].getsockname()[:2])
         if self.rules.udp_listen:
             bound.append(await self._serve_datagrams(self.rules.udp_listen))
         return bound
@@ -113,12 +114,9 @@ class Listener:
         self._datagrams.append(door)
         return door.address
 
-    async def _serve(self, address: str, context: ssl.SSLContext | None) -> asyncio.Server:
+    async def _serve(self, address: str, context: ssl.SSLContext | None) -> list[asyncio.Server]:
         sock = _bound(address, socket.SOCK_STREAM, self.shared.config.receive_buffer_bytes)
-        backlog = self.shared.config.backlog
-        return await self._loop.create_server(
-            lambda: Peer(self), sock=sock, ssl=context, backlog=backlog
-        )
+        return await serve(sock, lambda: Peer(self), context, self.shared.config.backlog)
 
     def stop_accepting(self) -> None:
         """Close the doors; who is in stays."""
