@@ -36,6 +36,30 @@ async def test_pages_of_pieces_with_reason_and_hex(world: World) -> None:
     assert seen[0]["time"].endswith("Z")
 
 
+async def test_a_page_is_in_order_of_time_and_the_next_one_goes_on_behind_it(world: World) -> None:
+    """Gateways write theirs when they come to it: the log's order is not that of time."""
+    made = (await world.fleet.create_tenant("quarantined-late")).number
+    token = (await world.fleet.create_key(made, "operator", "q")).token
+    now = world.clock.now_us()
+    for n in (0, 2, 1, 4, 3, 5, 6):
+        piece = Quarantined(
+            time_us=now + n * 1_000_000, tenant=made, protocol="gbt32960", peer="127.0.0.1:1",
+            code="checksum", reason=f"piece {n}", data=b"x",
+        )  # fmt: skip
+        await world.log.quarantine([piece])
+    pages: list[list[str]] = []
+    query = {"limit": "4"}
+    while len(pages) < 3:
+        answer = await world.client.get(
+            "/v1/quarantine", params=query, headers={"Authorization": f"Bearer {token}"}
+        )
+        pages.append([entry["reason"].removeprefix("piece ") for entry in answer.json()["entries"]])
+        if answer.json()["next"] is None:
+            break
+        query["cursor"] = answer.json()["next"]
+    assert pages == [["6", "5", "4", "3"], ["2", "1", "0"]]
+
+
 async def test_the_platform_sees_all_and_may_name_one(world: World) -> None:
     every = (await world.get("platform", "/v1/quarantine", "platform")).json()["entries"]
     assert {"garbage of alpha", "garbage of beta"} <= {entry["reason"] for entry in every}

@@ -50,7 +50,8 @@ class Piece(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class Quarantine(msgspec.Struct, kw_only=True, frozen=True):
-    """A page of pieces, the newest first."""
+    """A page of pieces, the newest first. Pages follow the order in which they were written, which
+    is that of time but for what gateways write moments apart."""
 
     entries: list[Piece]
     next: str | None
@@ -86,9 +87,14 @@ def routes(context: Context) -> list[BaseRouteHandler]:
         if request.auth.tenant is not None or tenant is not None:
             number = (await context.access.tenant(request.auth, tenant)).number
         page = await log.quarantined(number, limited("limit", limit, 100, _ROWS_MAX), cursor)
-        return Quarantine(entries=[_piece(entry) for entry in page.entries], next=page.next)
+        newest_first = sorted(page.entries, key=_time_us, reverse=True)
+        return Quarantine(entries=[_piece(entry) for entry in newest_first], next=page.next)
 
     return [list_quarantine]
+
+
+def _time_us(entry: Quarantined) -> int:
+    return entry.time_us
 
 
 def _piece(entry: Quarantined) -> Piece:
