@@ -16,8 +16,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from motorcade.__main__ import main
 from motorcade.node.config import load
-from motorcade.node.demo import _with_data
+from motorcade.node.demo import _Outcome, _say_goodbye, _with_data
+from motorcade.node.tally import Tally
 from platforms import FREE_PORTS
 
 pytestmark = pytest.mark.engines
@@ -85,6 +87,36 @@ def _pasted(said: str, number: int, seconds: float = 30) -> str:
 def test_without_a_directory_it_takes_one_of_its_own() -> None:
     assert _with_data(load(None, {})).node.data == "data/demo"
     assert _with_data(load(None, {}, ["node.data=data"])).node.data == "data"
+
+
+class TestLastWords:
+    @pytest.mark.parametrize(
+        ("outcome", "found", "words"),
+        [
+            (_Outcome(5, 0), Tally(5), "all of them are stored"),
+            (_Outcome(5, 2), Tally(7), "2 were sent and not answered"),
+            (_Outcome(5, 0), Tally(3, 2), "2 more are in the log"),
+            (_Outcome(5, 0), Tally(3, trouble="no disk"), "could not be read: no disk"),
+        ],
+    )
+    def test_all_is_well(
+        self, outcome: _Outcome, found: Tally, words: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        _say_goodbye(outcome, found, Path("data"))
+        assert words in capsys.readouterr().out
+
+    def test_a_fault_is_the_exit_status_too(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        async def lost(*_: object, **__: object) -> None:
+            _say_goodbye(_Outcome(5, 0), Tally(3, 1), Path("data"))
+
+        monkeypatch.setattr("motorcade.node.demo.run_demo", lost)
+        monkeypatch.setattr(sys, "argv", ["motorcade", "demo"])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert ended.value.code == 1
+        assert "that is a fault, some are missing" in capsys.readouterr().err
 
 
 def _json(text: str) -> dict[str, object]:

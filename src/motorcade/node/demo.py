@@ -15,7 +15,7 @@ from rich.console import Console
 
 from motorcade.addresses import shown_address, split_address
 from motorcade.clock import SystemClock
-from motorcade.errors import DependencyError, MotorcadeError, NotFound
+from motorcade.errors import CorruptionError, DependencyError, MotorcadeError, NotFound
 from motorcade.node.config import Settings
 from motorcade.node.lag import watched
 from motorcade.node.load import equipped, gateway_addresses, provision, show_progress
@@ -74,7 +74,8 @@ async def run_demo(
 ) -> None:
     """Start the platform and the cars, print what to try, go on until Ctrl-C (or ``seconds``).
 
-    Raises what ``Platform.start`` and ``Load`` raise.
+    Raises what ``Platform.start`` and ``Load`` raise, and ``CorruptionError`` where in the end an
+    acknowledged report is missing.
     """
     stopping = asyncio.Event()
     waiting = asyncio.create_task(serve_until_signalled(stopping))
@@ -269,6 +270,7 @@ def _remark(behind_s: float) -> str:
 
 
 def _say_goodbye(outcome: _Outcome, found: Tally, data: Path) -> None:
+    """Say what became of the reports; ``CorruptionError`` where one is missing."""
     said = f"{outcome.acknowledged:,} reports were acknowledged"
     if outcome.lost:
         said += f" ({outcome.lost:,} were sent and not answered)"
@@ -282,7 +284,9 @@ def _say_goodbye(outcome: _Outcome, found: Tally, data: Path) -> None:
     elif found.stored + found.in_log >= outcome.acknowledged:
         say(f"{said}, {found.in_log:,} more are in the log and are stored at the next start")
     else:
-        say(f"{said} and {found.in_log:,} more are in the log: that is a fault, some are missing")
+        raise CorruptionError(
+            f"{said} and {found.in_log:,} more are in the log: that is a fault, some are missing"
+        )
 
 
 def _with_data(settings: Settings) -> Settings:
