@@ -19,6 +19,7 @@ def test_times_of_a_century() -> None:
     read, good = read_times(times6(us).ravel(), np.arange(5000) * 6)
     assert good.all()
     assert (read == us).all()
+    assert b"".join(map(time6, us.tolist())) == times6(us).tobytes()
 
 
 @pytest.mark.parametrize(
