@@ -1,4 +1,4 @@
-"""Doors that let many in at once: turns of the loop it takes, and that a close shuts all handles."""
+"""Doors that let many in at once: the turns of the loop it takes; a close shuts all handles."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ _MONTH_DAYS: Final = (0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 def time6(us: int) -> bytes:
     """The six bytes of a time (µs UTC), seconds cut off; the year's last two digits."""
-    # Without numpy: logins and commands are made one by one; arrays of one value cost ten times more.
+    # Without numpy: logins and commands are made one by one, and arrays of one cost ten times more.
     moment = _EPOCH + timedelta(microseconds=us + _ZONE_US)
     day = (moment.year % 100, moment.month, moment.day)
     return bytes((*day, moment.hour, moment.minute, moment.second))
