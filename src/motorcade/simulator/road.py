@@ -35,14 +35,15 @@ TALLY: Final = (
 )
 """What a process counts, in this order, in its part of the shared memory."""
 
-_CONNECTING_MAX: Final = 512
-"""Logins under way at once: below a listener's backlog."""
+_CONNECTING_MAX: Final = 2048
+"""Logins under way at once: half a listener's backlog. In a storm cars do not wait for others."""
 
 _RETRY_S: Final = 1.0
 """Pause before a closed or refused connection is tried again."""
 
 _DRAIN_S: Final = 10.0
-"""How long answers may take after the last send; what is unanswered then is lost."""
+"""How long answers and hops under way may take after the last send; what is unanswered then is
+lost."""
 
 _GHOST_S: Final = 3.0
 """How long the connection over the access network a car has left stays open."""
@@ -91,8 +92,10 @@ class Road(Links):
         self._fresh: list[_Link] = []
         self._gone = 0
         self._hop_step = 1.0 / hops_s if hops_s else float("inf")
-        self._next_hop = time.monotonic() + self._hop_step
+        self._next_hop = float("inf")
         self._hopping = 0
+        self._changing: set[int] = set()
+        """Cars that have left one access network and are not in over the other yet."""
         self._ghosts: deque[tuple[float, socket.socket]] = deque()
         self.logins = self.refused = self.refused_logins = self.hops = 0
 
@@ -107,20 +110,21 @@ class Road(Links):
 
     def drive(self, traffic: Traffic, rate_s: float) -> float:
         """Drive for ``duration_s`` (0: until stopped): in open loop at ``rate_s`` sends, or in
-        closed loop where that is 0. Returns the seconds of sending; unanswered sends were waited
-        for."""
+        closed loop where that is 0. Returns the seconds of sending; unanswered sends and hops
+        under way were waited for."""
         self._traffic = traffic
         began = time.monotonic()
+        self._next_hop = began + self._hop_step
         end = began + (self.plan.duration_s or float("inf"))
         if rate_s:
             self._open_loop(began, end, 1.0 / rate_s)
         else:
             self._closed_loop(end)
         seconds = time.monotonic() - began
+        self._next_hop = float("inf")
         deadline = time.monotonic() + _DRAIN_S
-        while self.lost > self._gone and self.links and time.monotonic() < deadline:
-            for _ in self._poll(_POLL_S):
-                pass
+        while self._is_owed() and time.monotonic() < deadline:
+            self._turn(_POLL_S)
         self._publish()
         return seconds
 
@@ -147,6 +151,10 @@ class Road(Links):
         super().close()
         for _, sock in self._ghosts:
             sock.close()
+
+    def _is_owed(self) -> bool:
+        """Whether a connection that is up waits for an answer, or a car is between two of them."""
+        return bool(self._changing) or (self.lost > self._gone and bool(self.links))
 
     def _open_loop(self, began: float, end: float, step: float) -> None:
         turn = 0
@@ -199,6 +207,7 @@ class Road(Links):
         if link is None or link.owed or link.out or not self._speech.hop(link.index):
             return
         self.hops += 1
+        self._changing.add(link.index)
         self.greeted -= 1
         self.by_index[link.index] = None
         self.epoll.unregister(link.sock)
@@ -257,6 +266,7 @@ class Road(Links):
 
     def _greet(self, link: _Link) -> None:
         link.due = deque()
+        self._changing.discard(link.index)
         self.by_index[link.index] = link
         self._fresh.append(link)
         self.greeted += 1
@@ -280,6 +290,7 @@ class Road(Links):
         if link.sock.fileno() not in self.links:
             return
         super()._drop(link)
+        self._changing.discard(link.index)
         self._waiting.append((time.monotonic() + _RETRY_S, link.index))
         if link.due is None:
             self.closed -= 1  # it never was in
