@@ -1,14 +1,11 @@
-"""Which addresses may be connected to, and connections that end."""
+"""Which addresses may be connected to, and templates of names."""
 
 from __future__ import annotations
-
-import asyncio
 
 import pytest
 
 from motorcade.apps.forwarding.parcel import Away
 from motorcade.apps.forwarding.targets import check_host, resolve
-from motorcade.apps.forwarding.tcp import TcpLink
 from motorcade.apps.forwarding.templates import check_template
 from motorcade.errors import Invalid
 
@@ -37,38 +34,6 @@ def test_hosts_that_cannot_be() -> None:
     for host, port in (("", 1), ("a b", 1), ("a/b", 1), ("u@h", 1), ("h", 0), ("h", 65_536)):
         with pytest.raises(Invalid):
             check_host(host, port)
-
-
-async def test_a_link_says_why_it_ended() -> None:
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(await reader.readexactly(2))
-        writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    heard: list[bytes] = []
-    link = await TcpLink.open("127.0.0.1", port, heard.append, allow_private=True, timeout_s=5)
-    await link.write(b"ok")
-    await link.ended.wait()
-    assert heard == [b"ok"]
-    with pytest.raises(Away, match="the peer closed the connection"):
-        await link.write(b"more")
-    await link.close()
-    await link.close()
-
-    def refuse(data: bytes) -> None:
-        raise Away("nonsense")
-
-    again = await TcpLink.open("127.0.0.1", port, refuse, allow_private=True, timeout_s=5)
-    await again.write(b"ok")
-    await again.ended.wait()
-    with pytest.raises(Away, match="nonsense"):
-        again.check()
-    await again.close()
-    server.close()
-    await server.wait_closed()
-    with pytest.raises(Away):
-        await TcpLink.open("127.0.0.1", port, refuse, allow_private=True, timeout_s=5)
 
 
 def test_templates() -> None:

@@ -121,43 +121,19 @@ class PlatformLink:
     def __init__(self, target: Target, around: Surroundings) -> None:
         self.settings = _ciphers(target) if target.aes_key_hex else None
         self._target = target
-        self._config = around.config
         self._clock = around.clock
-        self._tls = tls_context(target.ca_pem) if target.tls else None
-        self._tcp: TcpLink | None = None
+        self._tcp = TcpLink(target, around.config, around.clock, self._heard, self._forget)
         self._rest = b""
         self._unsent: list[bytes] = []
         self._unsent_bytes = 0
         self._under_way: dict[bytes, deque[tuple[bytes, Answered]]] = {}
         self._waiting = 0
-        self._news = asyncio.Event()
         self._login = 0
         self._login_failures = 0
-        self._said_s = 0.0
 
     async def ready(self) -> None:
         """Be connected and logged in. Raises ``Away`` with the standard's pauses."""
-        if self._tcp is not None and not self._tcp.ended.is_set():
-            return
-        await self._drop()
-        self._tcp = await TcpLink.open(
-            self._target.host,
-            self._target.port,
-            self._heard,
-            allow_private=self._config.allow_private_addresses,
-            timeout_s=self._config.timeout_s,
-            tls=self._tls,
-        )
-        try:
-            await self._log_in()
-        except Away as error:
-            await self._drop()
-            self._login_failures += 1
-            pause_s = self._target.login_retry_s
-            if self._login_failures >= self._target.login_retries:
-                self._login_failures, pause_s = 0, self._target.login_pause_s
-            raise Away(error.detail, pause_s) from error
-        self._login_failures = 0
+        await self._tcp.ready(self._greet)
 
     async def submit(self, frame: bytes, at: int, answered: Answered) -> None:
         """Send a frame whose data unit is of the time ``at`` (µs UTC), when there is room for one
@@ -183,23 +159,35 @@ class PlatformLink:
     async def beat(self) -> None:
         """07 where nothing was said for ``heartbeat_s``. Raises ``Away``."""
         beat_s = self._target.heartbeat_s
-        if beat_s and self._clock.monotonic_s() - self._said_s >= beat_s:
+        if beat_s and self._tcp.silent_s >= beat_s:
             self._unsent.append(self._frame(HEARTBEAT, b""))
             await self._flush()
-        elif self._tcp is not None:
+        else:
             self._tcp.check()
 
     async def close(self) -> None:
         """06, where we are logged in, and close. Never raises."""
-        if self._tcp is not None and not self._tcp.ended.is_set():
+        if self._tcp.alive:
             with contextlib.suppress(Away, TimeoutError):
                 now = self._clock.now_us()
-                self._forget()
+                self._forget_frames()
                 frame = self._frame(PLATFORM_LOGOUT, logout_unit(now, self._login))
                 async with asyncio.timeout(_GOODBYE_S):
                     await self.submit(frame, now, lambda flag: None)
                     await self.all_answered()
-        await self._drop()
+        await self._tcp.close()
+
+    async def _greet(self) -> None:
+        """Log in; a failure brings the standard's pause."""
+        try:
+            await self._log_in()
+        except Away as error:
+            self._login_failures += 1
+            pause_s = self._target.login_retry_s
+            if self._login_failures >= self._target.login_retries:
+                self._login_failures, pause_s = 0, self._target.login_pause_s
+            raise Away(error.detail, pause_s) from error
+        self._login_failures = 0
 
     async def _log_in(self) -> None:
         now = self._clock.now_us()
@@ -217,32 +205,13 @@ class PlatformLink:
 
     async def _flush(self) -> None:
         frames, self._unsent, self._unsent_bytes = self._unsent, [], 0
-        if self._tcp is None:
-            raise Away("the platform link is not connected")
         if frames:
-            self._said_s = self._clock.monotonic_s()
             await self._tcp.write(b"".join(frames))
 
     async def _progress(self) -> None:
-        """Wait for one more answer. Raises ``Away`` where none comes, and gives the link up."""
-        if self._tcp is None:
-            raise Away("the platform link is not connected")
-        before = self._waiting
-        ended = asyncio.ensure_future(self._tcp.ended.wait())
-        try:
-            async with asyncio.timeout(self._target.answer_timeout_s):
-                while self._waiting == before:
-                    self._tcp.check()
-                    self._news.clear()
-                    news = asyncio.ensure_future(self._news.wait())
-                    await asyncio.wait({news, ended}, return_when=asyncio.FIRST_COMPLETED)
-                    news.cancel()
-        except TimeoutError:
-            detail = f"no answer to {before} frames within {self._target.answer_timeout_s:g} s"
-            await self._drop()
-            raise Away(detail) from None
-        finally:
-            ended.cancel()
+        """Wait for one more answer. Raises ``Away`` where none comes, with the link given up."""
+        before, wait_s = self._waiting, self._target.answer_timeout_s
+        await self._tcp.until(lambda: self._waiting < before, wait_s, f"answer to {before} frames")
 
     def _heard(self, data: bytes) -> None:
         """Answers, matched by command, name and time; what was never asked is passed over."""
@@ -264,7 +233,6 @@ class PlatformLink:
                 del waiting[place]
                 self._waiting -= 1
                 answered(flag)
-                self._news.set()
                 return
 
     def _time_of(self, frame: bytes) -> bytes:
@@ -276,16 +244,13 @@ class PlatformLink:
         return frame[HEADER : HEADER + 6] if len(frame) > HEADER + 6 else b""
 
     def _forget(self) -> None:
+        self._forget_frames()
+        self._rest = b""
+
+    def _forget_frames(self) -> None:
         self._under_way.clear()
         self._waiting = 0
         self._unsent, self._unsent_bytes = [], 0
-
-    async def _drop(self) -> None:
-        self._forget()
-        self._rest = b""
-        tcp, self._tcp = self._tcp, None
-        if tcp is not None:
-            await tcp.close()
 
 
 def _ciphers(target: Target) -> TenantSettings:

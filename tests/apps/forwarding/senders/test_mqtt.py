@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import shutil
 import socket
@@ -15,6 +16,7 @@ import pytest
 from apps.forwarding.world import SPEED, World, eventually, vin
 from motorcade.apps.forwarding.parcel import Away, Name, Parcel
 from motorcade.apps.forwarding.senders.mqtt import Sender, Target, check
+from motorcade.clock import SteerableClock
 from motorcade.errors import Invalid
 from motorcade.protocols.mqtt.framing import cut
 from motorcade.protocols.mqtt.packets import (
@@ -222,9 +224,11 @@ async def test_a_broker_that_stalls_lies_or_leaves(world: World, odd: Broker) ->
 
 async def test_a_quiet_connection_is_kept_alive(world: World, odd: Broker) -> None:
     await world.tenant("acme", 1)
-    sender = Sender(Target(host="127.0.0.1", port=odd.port), world.around("acme"))
+    clock = SteerableClock()
+    around = dataclasses.replace(world.around("acme"), clock=clock)
+    sender = Sender(Target(host="127.0.0.1", port=odd.port), around)
     await sender.idle()
-    sender._said_s -= 31
+    clock.advance(31.0)
     await sender.idle()
     assert isinstance(odd.packets[-1], Ping)
     await sender.close()

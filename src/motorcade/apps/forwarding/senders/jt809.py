@@ -39,8 +39,6 @@ SECRETS: Final = frozenset({"password"})
 _GOODBYE_S: Final = 2.0
 _ALONE_S: Final = 60.0
 _AWAITED: Final = frozenset({LOGIN_ANSWER, LOGOUT_ANSWER, KEEP_ALIVE_ANSWER})
-_ANSWERS_MAX: Final = 64
-"""Answers kept until they are looked at: one is owed at a time."""
 
 
 class Target(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
@@ -99,13 +97,12 @@ class Sender:
         self._target = target
         self._around = around
         self._clock = around.clock
-        self._tls = tls_context(target.ca_pem) if target.tls else None
         self._cipher = None if target.cipher is None else jt809.Cipher(*target.cipher)
-        self._tcp: TcpLink | None = None
+        self._tcp = TcpLink(target, around.config, around.clock, self._heard, self._forget)
         self._rest = b""
         self._serial = 0
-        self._answers: asyncio.Queue[jt809.Frame] = asyncio.Queue()
-        self._said_s = 0.0
+        self._answers: dict[int, jt809.Frame] = {}
+        """The latest of each kind we ask for, until it is looked at."""
 
     async def send(self, parcel: Parcel) -> None:
         """Send the open rows, and wait until the platform has read as far."""
@@ -126,18 +123,18 @@ class Sender:
     async def idle(self) -> None:
         """Be logged in, and keep the link alive once a minute."""
         await self._ready()
-        if self._clock.monotonic_s() - self._said_s >= _ALONE_S:
+        if self._tcp.silent_s >= _ALONE_S:
             await self._test()
 
     async def close(self) -> None:
         """1003, and close. Never raises."""
-        if self._tcp is not None and not self._tcp.ended.is_set():
+        if self._tcp.alive:
             with contextlib.suppress(Away, TimeoutError):
                 async with asyncio.timeout(_GOODBYE_S):
                     body = jt809.logout(self._target.user, self._target.password)
                     await self._write([self._sealed(LOGOUT, body)])
                     await self._answer(LOGOUT_ANSWER)
-        await self._drop()
+        await self._tcp.close()
 
     def _frames(self, batch: SignalBatch, parcel: Parcel) -> list[bytes]:
         age_us = self._clock.now_us() - batch.numpy("ingest_time")
@@ -185,23 +182,7 @@ class Sender:
         )
 
     async def _ready(self) -> None:
-        if self._tcp is not None and not self._tcp.ended.is_set():
-            return
-        await self._drop()
-        config = self._around.config
-        self._tcp = await TcpLink.open(
-            self._target.host,
-            self._target.port,
-            self._heard,
-            allow_private=config.allow_private_addresses,
-            timeout_s=config.timeout_s,
-            tls=self._tls,
-        )
-        try:
-            await self._log_in()
-        except Away:
-            await self._drop()
-            raise
+        await self._tcp.ready(self._log_in)
 
     async def _log_in(self) -> None:
         target = self._target
@@ -221,55 +202,29 @@ class Sender:
 
     async def _test(self) -> None:
         """1005, and wait for its 1006; one that came before it was asked for answers nothing."""
-        self._answers = asyncio.Queue()
+        self._answers.clear()
         await self._write([self._sealed(KEEP_ALIVE, jt809.keep_alive())])
         await self._answer(KEEP_ALIVE_ANSWER)
 
     async def _write(self, frames: list[bytes]) -> None:
-        if self._tcp is None:
-            raise Away("the main link is not connected")
-        self._said_s = self._clock.monotonic_s()
         await self._tcp.write(b"".join(frames))
 
     async def _answer(self, kind: int) -> jt809.Frame:
         """The next frame of this kind; others are passed over. Raises ``Away``."""
-        tcp = self._tcp
-        if tcp is None:
-            raise Away("the main link is not connected")
-        ended = asyncio.ensure_future(tcp.ended.wait())
-        try:
-            async with asyncio.timeout(self._target.answer_timeout_s):
-                while True:
-                    frame = asyncio.ensure_future(self._answers.get())
-                    await asyncio.wait({frame, ended}, return_when=asyncio.FIRST_COMPLETED)
-                    if not frame.done():
-                        frame.cancel()
-                        tcp.check()
-                    elif frame.result().kind == kind:
-                        return frame.result()
-        except TimeoutError:
-            await self._drop()
-            raise Away(
-                f"no {jt809.name_of(kind)} within {self._target.answer_timeout_s:g} s"
-            ) from None
-        finally:
-            ended.cancel()
+        wait_s = self._target.answer_timeout_s
+        await self._tcp.until(lambda: kind in self._answers, wait_s, jt809.name_of(kind))
+        return self._answers.pop(kind)
 
     def _heard(self, data: bytes) -> None:
         edition = self._target.edition
         frames, self._rest, _ = jt809.cut_stream(
             self._rest + data, edition=edition, cipher=self._cipher
         )
-        for frame in frames:
-            if frame.kind in _AWAITED and self._answers.qsize() < _ANSWERS_MAX:
-                self._answers.put_nowait(frame)
+        self._answers.update({frame.kind: frame for frame in frames if frame.kind in _AWAITED})
 
-    async def _drop(self) -> None:
-        tcp, self._tcp = self._tcp, None
+    def _forget(self) -> None:
         self._rest = b""
-        self._answers = asyncio.Queue()
-        if tcp is not None:
-            await tcp.close()
+        self._answers.clear()
 
 
 def _fit(batch: SignalBatch, parcel: Parcel) -> NDArray[np.bool_]:

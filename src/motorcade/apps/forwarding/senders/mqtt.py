@@ -7,8 +7,8 @@ again.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
+from collections.abc import Callable
 from typing import Any, Final, Literal
 
 import msgspec
@@ -89,51 +89,43 @@ class Sender:
     def __init__(self, target: Target, around: Surroundings) -> None:
         self._target = target
         self._around = around
-        self._clock = around.clock
         self._version = V5 if target.version == "5.0" else _V311
-        self._tls = tls_context(target.ca_pem) if target.tls else None
-        self._tcp: TcpLink | None = None
+        self._tcp = TcpLink(target, around.config, around.clock, self._heard, self._forget)
         self._rest = b""
         self._window = target.window
         self._packet_max = _PACKET_MAX
         self._connack: Connack | None = None
         self._ponged = True
-        self._news = asyncio.Event()
         self._under_way: dict[int, tuple[Parcel, int, int]] = {}
         self._busy = 0
         self._packet_id = 0
-        self._said_s = 0.0
 
     async def send(self, parcel: Parcel) -> None:
         """Publish the open rows ahead of their acknowledgements, and wait for those."""
         await self._connected()
         waiting: list[bytes] = []
         size = 0
-        try:
-            for index, rows, batch in parcel.open():
-                found = records(batch, parcel.names, self._around.catalogue)
-                for row, one in zip(rows.tolist(), found, strict=True):
-                    while len(self._under_way) >= self._window:
-                        await self._write(waiting)
-                        waiting, size = [], 0
-                        await self._progress()
-                    packet = self._publish(parcel, index, row, one)
-                    if len(packet) > self._packet_max:
-                        del self._under_way[self._packet_id]
-                        reason = f"larger than the broker's {self._packet_max} bytes"
-                        parcel.refused(index, row, reason)
-                        continue
-                    waiting.append(packet)
-                    size += len(packet)
-                    if size >= _WRITE_BYTES:
-                        await self._write(waiting)
-                        waiting, size = [], 0
-            await self._write(waiting)
-            while self._under_way:
-                await self._progress()
-        except Away:
-            await self._drop()
-            raise
+        for index, rows, batch in parcel.open():
+            found = records(batch, parcel.names, self._around.catalogue)
+            for row, one in zip(rows.tolist(), found, strict=True):
+                while len(self._under_way) >= self._window:
+                    await self._write(waiting)
+                    waiting, size = [], 0
+                    await self._progress()
+                packet = self._publish(parcel, index, row, one)
+                if len(packet) > self._packet_max:
+                    del self._under_way[self._packet_id]
+                    reason = f"larger than the broker's {self._packet_max} bytes"
+                    parcel.refused(index, row, reason)
+                    continue
+                waiting.append(packet)
+                size += len(packet)
+                if size >= _WRITE_BYTES:
+                    await self._write(waiting)
+                    waiting, size = [], 0
+        await self._write(waiting)
+        while self._under_way:
+            await self._progress()
         if self._busy:
             self._busy = 0
             raise Away("the broker's quota is exceeded")
@@ -141,21 +133,17 @@ class Sender:
     async def idle(self) -> None:
         """Be connected, and say so before the broker would doubt it."""
         await self._connected()
-        if self._clock.monotonic_s() - self._said_s < self._target.keep_alive_s / 2:
+        if self._tcp.silent_s < self._target.keep_alive_s / 2:
             return
         self._ponged = False
-        try:
-            await self._write([write_packet(Ping(), self._version)])
-            await self._until(lambda: self._ponged, "PINGRESP")
-        except Away:
-            await self._drop()
-            raise
+        await self._write([write_packet(Ping(), self._version)])
+        await self._until(lambda: self._ponged, "PINGRESP")
 
     async def close(self) -> None:
         """DISCONNECT, and close. Never raises."""
         with contextlib.suppress(Away):
             await self._write([write_packet(Disconnect(), self._version)])
-        await self._drop()
+        await self._tcp.close()
 
     def _publish(self, parcel: Parcel, index: int, row: int, one: dict[str, Any]) -> bytes:
         self._packet_id = self._packet_id % 65_535 + 1
@@ -171,23 +159,7 @@ class Sender:
         return write_packet(packet, self._version)
 
     async def _connected(self) -> None:
-        if self._tcp is not None and not self._tcp.ended.is_set():
-            return
-        await self._drop()
-        config = self._around.config
-        self._tcp = await TcpLink.open(
-            self._target.host,
-            self._target.port,
-            self._heard,
-            allow_private=config.allow_private_addresses,
-            timeout_s=config.timeout_s,
-            tls=self._tls,
-        )
-        try:
-            await self._connect()
-        except Away:
-            await self._drop()
-            raise
+        await self._tcp.ready(self._connect)
 
     async def _connect(self) -> None:
         target, around = self._target, self._around
@@ -209,35 +181,15 @@ class Sender:
         self._packet_max = answer.properties.get("maximum_packet_size", _PACKET_MAX)
 
     async def _write(self, packets: list[bytes]) -> None:
-        if self._tcp is None:
-            raise Away("the broker is not connected")
         if packets:
-            self._said_s = self._clock.monotonic_s()
             await self._tcp.write(b"".join(packets))
 
     async def _progress(self) -> None:
         before = len(self._under_way)
         await self._until(lambda: len(self._under_way) < before, "PUBACK")
 
-    async def _until(self, done: Any, what: str) -> None:
-        """Wait for something the broker owes. Raises ``Away``."""
-        tcp = self._tcp
-        if tcp is None:
-            raise Away("the broker is not connected")
-        ended = asyncio.ensure_future(tcp.ended.wait())
-        try:
-            async with asyncio.timeout(self._target.answer_timeout_s):
-                while not done():
-                    tcp.check()
-                    self._news.clear()
-                    news = asyncio.ensure_future(self._news.wait())
-                    await asyncio.wait({news, ended}, return_when=asyncio.FIRST_COMPLETED)
-                    news.cancel()
-        except TimeoutError:
-            wait_s = self._target.answer_timeout_s
-            raise Away(f"no {what} within {wait_s:g} s") from None
-        finally:
-            ended.cancel()
+    async def _until(self, done: Callable[[], bool], what: str) -> None:
+        await self._tcp.until(done, self._target.answer_timeout_s, what)
 
     def _heard(self, data: bytes) -> None:
         found = cut([self._rest + data])
@@ -249,7 +201,6 @@ class Sender:
                 self._take(read_packet(found.frames.bytes_of(row), self._version))
             except MessageError as error:
                 raise Away(f"the broker broke its protocol: {error.detail}") from error
-        self._news.set()
 
     def _take(self, packet: Packet) -> None:
         """One packet of the broker; acknowledgements of what is not under way change nothing."""
@@ -272,10 +223,7 @@ class Sender:
                 reason = f"the broker refused a message with reason 0x{packet.reason:02X}"
                 parcel.refused(index, row, reason)
 
-    async def _drop(self) -> None:
+    def _forget(self) -> None:
         self._under_way.clear()
         self._rest = b""
         self._connack = None
-        tcp, self._tcp = self._tcp, None
-        if tcp is not None:
-            await tcp.close()
