@@ -27,8 +27,8 @@ from numpy.typing import NDArray
 
 __all__ = ["Plan", "Report", "Rounds", "Links", "drive", "cut_gbt32960"]
 
-_CONNECTING_MAX = 512
-"""Connections opened at once by a process: below a listener's backlog."""
+_CONNECTING_MAX = 2048
+"""Connections opened at once by a process: half a listener's backlog."""
 
 _DRAIN_S = 10.0
 """How long answers may take after the last send; what is unanswered then is lost."""
