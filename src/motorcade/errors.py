@@ -22,6 +22,7 @@ __all__ = [
     "NotFound",
     "Conflict",
     "PreconditionFailed",
+    "TooSlow",
     "CapacityError",
     "DependencyError",
     "CorruptionError",
@@ -116,6 +117,14 @@ class PreconditionFailed(CallerError):
     code = "caller.precondition"
     status = 412
     title = "It has changed meanwhile"
+
+
+class TooSlow(CallerError):
+    """What the caller sends does not arrive in time; others wait for the place it holds."""
+
+    code = "caller.too_slow"
+    status = 408
+    title = "It does not arrive in time"
 
 
 class CapacityError(MotorcadeError):

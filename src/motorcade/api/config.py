@@ -26,6 +26,10 @@ class Config(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
     """Longest a request may take that is neither a stream nor an import."""
     import_timeout_s: float = limits.API_IMPORT_TIMEOUT_S
     """Longest a vehicle import may take."""
+    upload_timeout_s: float = limits.API_UPLOAD_TIMEOUT_S
+    """Longest silence while an ingest's body arrives; also how long before its rate counts."""
+    upload_bytes_per_s_min: int = limits.API_UPLOAD_BYTES_PER_S_MIN
+    """Slowest rate of an ingest's body over the whole of it; 0 for any."""
     streams_max: int = limits.API_STREAMS_MAX
     """Stream subscribers of one process."""
     streams_per_tenant_max: int = limits.API_STREAMS_PER_TENANT_MAX

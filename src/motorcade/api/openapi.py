@@ -45,6 +45,7 @@ _FAILURES: Final[Mapping[int, str]] = {
     401: "No key, or one that is unknown or revoked.",
     403: "The key's role may not do this.",
     404: "No such thing, or none of this tenant's.",
+    408: "The body does not arrive in time; send it again over a better link.",
     409: "It exists already, or is held by someone else.",
     412: "What `If-Match` or `If-None-Match` demands does not hold.",
     413: "The body is larger than this address takes.",

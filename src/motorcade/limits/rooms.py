@@ -28,6 +28,14 @@ API_IMPORT_TIMEOUT_S: Final = 120.0
 """One vehicle import; a million vehicles take up to a minute on two cores. At the bound: 503, and
 nothing is imported, because an import is one transaction."""
 
+API_UPLOAD_TIMEOUT_S: Final = 10.0
+"""Silence in the middle of an ingest's body: a link that changes over is back sooner. At the bound:
+408, and its place is free."""
+
+API_UPLOAD_BYTES_PER_S_MIN: Final = 64 << 10
+"""Half a megabit a second over the whole body, after that time: a back end's link has a hundred
+times that, and who trickles holds one of a tenant's few places. At the bound: 408."""
+
 API_TENANTS_CACHED_MAX: Final = 1_000
 """Tenant names one process remembers for platform keys; ten times the automakers there are."""
 

@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -15,12 +16,15 @@ import pytest
 import websockets
 
 from api.world import PARTITIONS, SPEED, World, vin
+from motorcade.api.config import Config
 from motorcade.api.ingest.bodies import ARROW
+from motorcade.api.serve import ApiServer
 from motorcade.api.v1.ingest.registry import routes as bodies
 from motorcade.api.v1.ingest.ws import routes as messages
 from motorcade.limits import (
     API_INGEST_MESSAGE_BYTES_MAX,
     API_INGEST_SOCKETS_PER_TENANT_MAX,
+    API_INGESTS_PER_TENANT_MAX,
     API_INLINE_BYTES_MAX,
 )
 
@@ -197,6 +201,65 @@ async def test_a_large_body(world: World) -> None:
     async with asyncio.timeout(60), stored(world) as found:
         answer = await send(world, "alpha", body)
     assert answer.json()["accepted"] == len(rows) == len(found)
+
+
+@asynccontextmanager
+async def server_of(world: World, config: Config) -> AsyncIterator[ApiServer]:
+    """Another server over the world's engines."""
+    server = ApiServer(replace(world.services, config=config))
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.stop()
+
+
+async def slow(
+    world: World, server: ApiServer, every_s: float
+) -> tuple[asyncio.StreamReader, asyncio.Task[None]]:
+    """Begin an upload of beta's that sends a byte each ``every_s``."""
+    reader, writer = await asyncio.open_connection(server.host, server.port)
+    head = (
+        "POST /v1/ingest HTTP/1.1\r\nHost: slow\r\nContent-Length: 100000\r\n"
+        f"Authorization: {world.headers('beta', 'operator')['Authorization']}\r\n"
+        f"Content-Type: {LINES}\r\n\r\n"
+    )
+    writer.write(head.encode())
+
+    async def trickle() -> None:
+        try:
+            while True:
+                writer.write(b" ")
+                await writer.drain()
+                await asyncio.sleep(every_s)
+        except ConnectionError:
+            return
+        finally:
+            writer.close()
+
+    return reader, asyncio.create_task(trickle())
+
+
+@pytest.mark.parametrize("every_s", [0.05, 60.0], ids=["trickles", "hangs"])
+async def test_an_upload_that_does_not_arrive_gives_its_place_up(
+    world: World, every_s: float
+) -> None:
+    """As many as a tenant has places: each had one, and the next upload finds one."""
+    body = lines(row(vin("beta", 1)))
+    headers = {**world.headers("beta", "operator"), "Content-Type": LINES}
+    config = Config(listen="127.0.0.1:0", upload_timeout_s=1.0)
+    async with (
+        asyncio.timeout(40),
+        server_of(world, config) as server,
+        httpx.AsyncClient(base_url=server.address, headers=headers, timeout=20.0) as client,
+    ):
+        uploads = [await slow(world, server, every_s) for _ in range(API_INGESTS_PER_TENANT_MAX)]
+        for reader, sending in uploads:
+            said = await reader.readuntil(b"}")
+            assert said.startswith(b"HTTP/1.1 408 ")
+            assert b'"code":"caller.too_slow"' in said
+            sending.cancel()
+        assert (await client.post("/v1/ingest", content=body)).json()["accepted"] == 1
 
 
 @asynccontextmanager

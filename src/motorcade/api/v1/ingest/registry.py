@@ -12,6 +12,7 @@ from motorcade import limits
 from motorcade.api.context import Context
 from motorcade.api.ingest.bodies import ARROW
 from motorcade.api.ingest.intake import Intake, Result
+from motorcade.api.ingest.uploads import arrived
 from motorcade.api.openapi import route
 from motorcade.api.parameters import TenantName
 from motorcade.errors import Invalid
@@ -45,6 +46,8 @@ def routes(context: Context) -> list[BaseRouteHandler]:
 
 
 def _posting(context: Context, intake: Intake) -> BaseRouteHandler:
+    config = context.services.config
+
     @post(
         "/v1/ingest",
         request_max_body_size=limits.API_BODY_BYTES_MAX,
@@ -55,8 +58,8 @@ def _posting(context: Context, intake: Intake) -> BaseRouteHandler:
             Result,
             example=_EXAMPLE,
             says="The accepted rows are on disk.",
-            fails=(400, 401, 403, 404, 413, 429, 503),
-            timeout_s=context.services.config.import_timeout_s,
+            fails=(400, 401, 403, 404, 408, 413, 429, 503),
+            timeout_s=config.import_timeout_s,
             bodies={
                 "application/x-ndjson": {"schema": {"type": "string"}, "example": _LINES},
                 "application/json": {
@@ -81,7 +84,11 @@ def _posting(context: Context, intake: Intake) -> BaseRouteHandler:
             encoding = request.headers.get("content-encoding", "identity")
             if encoding != "identity":
                 raise Invalid(f"Send the body as it is, not as {encoding}.")
-            body = await request.body()
+            body = await arrived(
+                request.stream(),
+                timeout_s=config.upload_timeout_s,
+                bytes_per_s_min=config.upload_bytes_per_s_min,
+            )
             result = await intake.store(whose.number, request.content_type[0], body)
         if not result.accepted:
             raise Invalid(
