@@ -14,6 +14,7 @@ import msgspec
 
 from motorcade.clock import Clock
 from motorcade.errors import Conflict, NotFound
+from motorcade.fleet.arrays import numbers, texts
 from motorcade.fleet.codes import code_digest, code_of
 from motorcade.fleet.logins import Logins
 from motorcade.fleet.names import IdentityKind, tidied
@@ -60,9 +61,9 @@ class Identities(Logins):
         found: dict[str, Identified] = {}
         async with self._store.platform() as connection:
             if kind == "vin":
-                cursor = await connection.execute(_BY_VIN, (wanted,))
+                cursor = await connection.execute(_BY_VIN, (texts(wanted),))
             else:
-                cursor = await connection.execute(_BY_IDENTITY, (kind, wanted))
+                cursor = await connection.execute(_BY_IDENTITY, (kind, texts(wanted)))
             rows = await cursor.fetchall()
         secret = await self._codes_secret() if kind == "phone" and rows else b""
         for value, number, tenant, vin, rotation, tokens, key in rows:
@@ -105,8 +106,9 @@ class Identities(Logins):
         kinds = [kind for _, kind, _ in names]
         values = [tidied(kind, value) for _, kind, value in names]
         async with self._store.tenant(tenant, pipeline=False) as connection:
-            await connection.execute(_BIND, (moment(self._clock), kinds, values, vins, tenant))
-            row = await one(connection, _UNBOUND, (kinds, values, vins))
+            given = (texts(kinds), texts(values), texts(vins))
+            await connection.execute(_BIND, (moment(self._clock), *given, tenant))
+            row = await one(connection, _UNBOUND, given)
             if row is not None:
                 raise Conflict(f"the {row[0]} {row[1]!r} is not available for {row[2]!r}")
 
@@ -149,8 +151,8 @@ class Identities(Logins):
         in one query."""
         async with self._store.platform() as connection:
             cursor = await connection.execute(
-                "SELECT number, code_rotation FROM vehicles WHERE number = ANY(%s)",
-                (list(vehicles),),
+                "SELECT number, code_rotation FROM vehicles WHERE number = ANY(%s::bigint[])",
+                (numbers(vehicles),),
             )
             rows = await cursor.fetchall()
         secret = await self._codes_secret() if rows else b""
@@ -177,11 +179,11 @@ _KNOWN: Final = (
     "  WHERE c.vehicle = v.number AND c.kind = 'key' AND c.revoked IS NULL)"
 )
 
-_BY_VIN: Final = f"SELECT v.vin, {_KNOWN} FROM vehicles v WHERE v.vin = ANY(%s)".encode()
+_BY_VIN: Final = f"SELECT v.vin, {_KNOWN} FROM vehicles v WHERE v.vin = ANY(%s::text[])".encode()
 
 _BY_IDENTITY: Final = (
     f"SELECT i.value, {_KNOWN} FROM identities i JOIN vehicles v ON v.number = i.vehicle"
-    " WHERE i.kind = %s AND i.value = ANY(%s)"
+    " WHERE i.kind = %s AND i.value = ANY(%s::text[])"
 ).encode()
 
 

@@ -6,13 +6,23 @@ In: a protocol's own bytes by vehicle, and until when they hold. Out: the same, 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from motorcade.clock import Clock
+from motorcade.fleet.arrays import blobs, numbers
 from motorcade.fleet.store import Part, moment
 
 __all__ = ["KeptSession", "KeptSessions"]
+
+
+_KEEP: Final = (
+    "INSERT INTO kept_sessions (vehicle, protocol, tenant, state, until)"
+    " SELECT v.number, %s, v.tenant, n.state, to_timestamp(n.until_us / 1e6::float8)"
+    " FROM unnest(%s::bigint[], %s::bytea[], %s::bigint[]) AS n(vehicle, state, until_us)"
+    " JOIN vehicles v ON v.number = n.vehicle"
+    " ON CONFLICT (vehicle, protocol) DO UPDATE"
+    " SET state = excluded.state, until = excluded.until, tenant = excluded.tenant"
+)
 
 
 class KeptSession(NamedTuple):
@@ -38,22 +48,17 @@ class KeptSessions(Part):
         async with self._store.platform() as connection:
             if gone:
                 await connection.execute(
-                    "DELETE FROM kept_sessions WHERE protocol = %s AND vehicle = ANY(%s)",
-                    (protocol, gone),
+                    "DELETE FROM kept_sessions WHERE protocol = %s AND vehicle = ANY(%s::bigint[])",
+                    (protocol, numbers(gone)),
                 )
             if kept:
                 await connection.execute(
-                    "INSERT INTO kept_sessions (vehicle, protocol, tenant, state, until)"
-                    " SELECT v.number, %s, v.tenant, n.state, n.until"
-                    " FROM unnest(%s::bigint[], %s::bytea[], %s::timestamptz[])"
-                    " AS n(vehicle, state, until) JOIN vehicles v ON v.number = n.vehicle"
-                    " ON CONFLICT (vehicle, protocol) DO UPDATE"
-                    " SET state = excluded.state, until = excluded.until, tenant = excluded.tenant",
+                    _KEEP,
                     (
                         protocol,
-                        [one.vehicle for one in kept],
-                        [one.state for one in kept],
-                        [datetime.fromtimestamp(one.until_us / 1e6, UTC) for one in kept],
+                        numbers(one.vehicle for one in kept),
+                        blobs(one.state for one in kept),
+                        numbers(one.until_us for one in kept),
                     ),
                 )
 
@@ -62,8 +67,8 @@ class KeptSessions(Part):
         async with self._store.platform() as connection:
             cursor = await connection.execute(
                 "SELECT vehicle, state FROM kept_sessions"
-                " WHERE protocol = %s AND vehicle = ANY(%s) AND until > %s",
-                (protocol, list(vehicles), moment(self._clock)),
+                " WHERE protocol = %s AND vehicle = ANY(%s::bigint[]) AND until > %s",
+                (protocol, numbers(vehicles), moment(self._clock)),
             )
             return {vehicle: bytes(state) for vehicle, state in await cursor.fetchall()}
 

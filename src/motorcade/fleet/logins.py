@@ -15,6 +15,7 @@ from psycopg import errors, sql
 
 from motorcade.clock import Clock
 from motorcade.errors import DependencyError
+from motorcade.fleet.arrays import texts
 from motorcade.fleet.cache import Believed
 from motorcade.fleet.settings import settings_from_json
 from motorcade.fleet.store import Connection, Part, moment, one
@@ -112,8 +113,8 @@ def _claimed(vins: Sequence[str], claims: Sequence[Claim]) -> dict[str, int]:
 
 async def _select(connection: Connection, vins: list[str]) -> dict[str, Known]:
     cursor = await connection.execute(
-        "SELECT vin, number, tenant FROM vehicles WHERE vin = ANY(%s)",
-        ([vin for vin in vins if "\0" not in vin],),
+        "SELECT vin, number, tenant FROM vehicles WHERE vin = ANY(%s::text[])",
+        (texts(vin for vin in vins if "\0" not in vin),),
     )
     return {row[0]: Known(row[1], row[2], row[0]) for row in await cursor.fetchall()}
 

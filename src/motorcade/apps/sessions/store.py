@@ -14,6 +14,7 @@ import msgspec
 
 from motorcade.apps.sessions.sessions import Ended, Link, Session
 from motorcade.errors import Conflict, CorruptionError
+from motorcade.fleet.arrays import numbers
 from motorcade.fleet.store import Connection, Store, one
 from motorcade.limits import SESSIONS_CHANGES_MAX
 
@@ -120,7 +121,7 @@ class SessionStore:
         """The sessions of those vehicles that ever had one."""
         async with self._store.platform(pipeline=False) as connection:
             cursor = await connection.execute(
-                f"{_SELECT} WHERE vehicle = ANY(%s)".encode(), (list(vehicles),)
+                f"{_SELECT} WHERE vehicle = ANY(%s::bigint[])".encode(), (numbers(vehicles),)
             )
             return [_session(row) for row in await cursor.fetchall()]
 
