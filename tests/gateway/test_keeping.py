@@ -24,11 +24,13 @@ class Registry:
         self.open = asyncio.Event()
         self.open.set()
         self.kept: dict[int, bytes] = {}
+        self.written: list[int] = []
 
     async def keep_sessions(self, _protocol: str, sessions: Sequence[KeptSession]) -> None:
         await self.open.wait()
         if any(one.vehicle == 13 for one in sessions):
             raise Invalid("too long")
+        self.written += [one.vehicle for one in sessions]
         self.kept.update({one.vehicle: one.state for one in sessions})
 
     async def kept_sessions(self, _protocol: str, vehicles: Sequence[int]) -> Mapping[int, bytes]:
@@ -46,13 +48,13 @@ class Session:
         self.filters = filters
 
 
-def keeping(registry: Registry) -> Keeping:
+def keeping(registry: Registry, linger_s: float = 0.0) -> Keeping:
     shared = SimpleNamespace(directory=registry, clock=SystemClock())
     table = SimpleNamespace(
         vehicle=[slot % 20 for slot in range(40)], tenant=[1] * 40, link=list(range(40))
     )
     listener: Any = SimpleNamespace(shared=shared, table=table, name="mqtt")
-    return Keeping(listener)
+    return Keeping(listener, linger_s)
 
 
 def note(made: Keeping, vehicle: int, filters: tuple[tuple[str, int], ...]) -> Any:
@@ -114,3 +116,27 @@ async def test_who_says_at_its_end_that_nothing_holds_is_forgotten() -> None:
     made.note(peer, ended=True)
     await made.settled()
     assert registry.kept[1] == b""
+
+
+async def test_an_end_a_login_and_a_subscription_of_a_moment_are_one_row() -> None:
+    made = keeping(registry := Registry(), linger_s=60.0)
+    first = note(made, 1, NEW)
+    made.note(first, ended=True)
+    second = note(made, 21, NEW)
+    made.note(second, ended=False)
+    await made.settled()
+    assert registry.written == [1]
+
+
+async def test_who_subscribes_to_what_it_had_is_not_written_again() -> None:
+    made = keeping(registry := Registry())
+    peer = note(made, 1, NEW)
+    await made.settled()
+    made.note(peer, ended=False)
+    await made.settled()
+    assert registry.written == [1]
+    peer.session.filters = OLD
+    made.note(peer, ended=False)
+    await made.settled()
+    assert registry.written == [1, 1]
+    assert registry.kept[1] == msgspec.msgpack.encode(OLD)

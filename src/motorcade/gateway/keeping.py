@@ -8,8 +8,9 @@ wait in the commands app, not here.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 import structlog
@@ -28,19 +29,31 @@ _CONNECTED_US: Final = 30 * 86_400_000_000
 gateway's links is not told here."""
 
 _PAUSE_S: Final = 1.0
+_LINGER_S: Final = 0.2
+"""How long a word waits for others before it is written: in a storm the end of a car's old link,
+its login and its subscription are one row then, and not three."""
 _FILTERS: Final = msgspec.msgpack.Decoder(tuple[tuple[str, int], ...])
 _log = structlog.get_logger(__name__)
+
+
+class _Holder(NamedTuple):
+    """Whose session holds: the number of its link, and what was last noted of it."""
+
+    link: int
+    state: bytes
 
 
 class Keeping:
     """The kept sessions of one listener's vehicles."""
 
-    def __init__(self, listener: Listener) -> None:
+    def __init__(self, listener: Listener, linger_s: float = _LINGER_S) -> None:
         self._listener = listener
         self._name = listener.name
+        self._linger_s = linger_s
+        self._ending = asyncio.Event()
         self._waiting: dict[int, KeptSession] = {}
         self._writing: dict[int, KeptSession] = {}
-        self._holders: dict[int, int] = {}
+        self._holders: dict[int, _Holder] = {}
         """By vehicle, the link whose session is what holds: a later one's, where there are two."""
         self._task: asyncio.Task[None] | None = None
 
@@ -49,23 +62,26 @@ class Keeping:
         table, slot, session = self._listener.table, peer.slot, peer.session
         expiry_us = int(session.expiry_s) * 1_000_000
         number, vehicle = int(table.link[slot]), int(table.vehicle[slot])
-        if ended:
-            if not self.left(vehicle, number):
-                return
-        elif expiry_us:
-            self._holders[vehicle] = number
+        if ended and not self.left(vehicle, number):
+            return
         if not expiry_us:
             if ended:
                 self._put(KeptSession(vehicle, 0, b"", 0))
             return
-        now_us = self._listener.shared.clock.now_us()
         state = msgspec.msgpack.encode(session.filters) if session.filters else b""
+        if not ended:
+            holder = _Holder(number, state)
+            if self._holders.get(vehicle) == holder:
+                return  # it subscribed to what it had
+            self._holders[vehicle] = holder
+        now_us = self._listener.shared.clock.now_us()
         until_us = now_us + expiry_us + (0 if ended else _CONNECTED_US)
         self._put(KeptSession(vehicle, int(table.tenant[slot]), state, until_us))
 
     def left(self, vehicle: int, number: int) -> bool:
         """A link is over; whether its session was the one that holds."""
-        if self._holders.get(vehicle) != number:
+        holder = self._holders.get(vehicle)
+        if holder is None or holder.link != number:
             return False
         del self._holders[vehicle]
         return True
@@ -96,6 +112,7 @@ class Keeping:
 
     async def settled(self) -> None:
         """Returns when all is written or the registry has refused it once more."""
+        self._ending.set()
         if self._task is not None:
             await asyncio.wait({self._task}, timeout=2 * _PAUSE_S)
 
@@ -106,9 +123,11 @@ class Keeping:
 
     async def _write(self) -> None:
         """Write what waits; while the registry is away the newest word of each vehicle waits."""
-        await asyncio.sleep(0)
         try:
             while self._waiting:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self._linger_s):
+                        await self._ending.wait()
                 some, self._waiting = self._waiting, {}
                 self._writing = some
                 try:
