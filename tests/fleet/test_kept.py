@@ -56,3 +56,54 @@ async def test_an_empty_state_forgets_and_a_vehicle_takes_its_own_along(
     assert list(await fleet.kept_sessions("mqtt", [first, second])) == [second]
     await fleet.remove_vehicle(tenant, VINS[1])
     assert await fleet.kept_sessions("mqtt", [first, second]) == {}
+
+
+async def test_what_an_older_login_says_later_does_not_undo_a_newer_ones(
+    fleet: Fleet, clock: SteerableClock
+) -> None:
+    """A gateway that was not told that its vehicle is elsewhere ends the link in its time."""
+    tenant, (first, second) = await cars(fleet)
+    now = clock.now_us()
+    until, older, newer = now + 9_000_000, now - 2_000_000, now - 1_000_000
+    await fleet.keep_sessions(
+        "mqtt",
+        [
+            KeptSession(first, tenant, b"new", until, newer),
+            KeptSession(second, tenant, b"new", until, newer),
+        ],
+    )
+    await fleet.keep_sessions(
+        "mqtt",
+        [
+            KeptSession(first, tenant, b"old", until, older),
+            KeptSession(second, tenant, b"", 0, older),
+        ],
+    )
+    both = [first, second]
+    assert await fleet.kept_sessions("mqtt", both) == dict.fromkeys(both, b"new")
+    await fleet.keep_sessions(
+        "mqtt",
+        [
+            KeptSession(first, tenant, b"more", until, newer),
+            KeptSession(second, tenant, b"", 0, newer),
+        ],
+    )
+    assert await fleet.kept_sessions("mqtt", both) == {first: b"more"}
+
+
+async def test_what_does_not_hold_any_more_is_forgotten(
+    fleet: Fleet, clock: SteerableClock
+) -> None:
+    tenant, (first, second) = await cars(fleet)
+    now = clock.now_us()
+    await fleet.keep_sessions(
+        "mqtt",
+        [
+            KeptSession(first, tenant, b"x", now + 1_000_000),
+            KeptSession(second, tenant, b"x", now + 9_000_000),
+        ],
+    )
+    assert await fleet.forget_sessions() == 0
+    clock.advance(2.0)
+    assert await fleet.forget_sessions() == 1
+    assert list(await fleet.kept_sessions("mqtt", [first, second])) == [second]

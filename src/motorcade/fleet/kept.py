@@ -16,22 +16,29 @@ __all__ = ["KeptSession", "KeptSessions"]
 
 
 _KEEP: Final = (
-    "INSERT INTO kept_sessions (vehicle, protocol, tenant, state, until)"
-    " SELECT v.number, %s, v.tenant, n.state, to_timestamp(n.until_us / 1e6::float8)"
-    " FROM unnest(%s::bigint[], %s::bytea[], %s::bigint[]) AS n(vehicle, state, until_us)"
-    " JOIN vehicles v ON v.number = n.vehicle"
-    " ON CONFLICT (vehicle, protocol) DO UPDATE"
-    " SET state = excluded.state, until = excluded.until, tenant = excluded.tenant"
+    "INSERT INTO kept_sessions AS k (vehicle, protocol, tenant, state, until, since_us)"
+    " SELECT v.number, %s, v.tenant, n.state, to_timestamp(n.until_us / 1e6::float8), n.since_us"
+    " FROM unnest(%s::bigint[], %s::bytea[], %s::bigint[], %s::bigint[])"
+    " AS n(vehicle, state, until_us, since_us) JOIN vehicles v ON v.number = n.vehicle"
+    " ON CONFLICT (vehicle, protocol) DO UPDATE SET state = excluded.state,"
+    " until = excluded.until, tenant = excluded.tenant, since_us = excluded.since_us"
+    " WHERE k.since_us <= excluded.since_us"
+)
+_FORGET: Final = (
+    "DELETE FROM kept_sessions k USING unnest(%s::bigint[], %s::bigint[]) AS n(vehicle, since_us)"
+    " WHERE k.protocol = %s AND k.vehicle = n.vehicle AND k.since_us <= n.since_us"
 )
 
 
 class KeptSession(NamedTuple):
-    """One vehicle's. ``state`` of at most 1,024 bytes, empty to forget; ``until_us`` µs UTC."""
+    """One vehicle's. ``state`` of at most 1,024 bytes, empty to forget; ``until_us``, and
+    ``since_us``, when it logged in: µs UTC."""
 
     vehicle: int
     tenant: int
     state: bytes
     until_us: int
+    since_us: int = 0
 
 
 class KeptSessions(Part):
@@ -40,16 +47,20 @@ class KeptSessions(Part):
     _clock: Clock
 
     async def keep_sessions(self, protocol: str, sessions: Sequence[KeptSession]) -> None:
-        """Keep these (platform scope); the last word about a vehicle holds. Vehicles that are
-        gone are left out."""
+        """Keep these (platform scope); the last word about a vehicle holds, but for that of an
+        older login. Vehicles that are gone are left out."""
         last = {one.vehicle: one for one in sessions}
         kept = [one for one in last.values() if one.state]
-        gone = [one.vehicle for one in last.values() if not one.state]
+        gone = [one for one in last.values() if not one.state]
         async with self._store.platform() as connection:
             if gone:
                 await connection.execute(
-                    "DELETE FROM kept_sessions WHERE protocol = %s AND vehicle = ANY(%s::bigint[])",
-                    (protocol, numbers(gone)),
+                    _FORGET,
+                    (
+                        numbers(one.vehicle for one in gone),
+                        numbers(one.since_us for one in gone),
+                        protocol,
+                    ),
                 )
             if kept:
                 await connection.execute(
@@ -59,6 +70,7 @@ class KeptSessions(Part):
                         numbers(one.vehicle for one in kept),
                         blobs(one.state for one in kept),
                         numbers(one.until_us for one in kept),
+                        numbers(one.since_us for one in kept),
                     ),
                 )
 
