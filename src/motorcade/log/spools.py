@@ -33,7 +33,7 @@ from motorcade.log.envelope import open_message, pack, read_segment
 from motorcade.log.schemas import Schemas
 from motorcade.signals.batch import SignalBatch
 
-__all__ = ["Put", "Spooled", "Spools", "SpoolBounds"]
+__all__ = ["Put", "Spooled", "Spools", "SpoolBounds", "Stuck"]
 
 _TIMEOUT_S: Final = 5.0
 _THROUGH: Final = "Motorcade-Through"
@@ -49,6 +49,15 @@ class Put(NamedTuple):
 
     through: int = 0
     rows: int = 0
+
+
+class Stuck(NamedTuple):
+    """Why a partition's rows cannot be put on a spool, at least how many, and when the log stored
+    the oldest of them (µs UTC)."""
+
+    reason: str
+    rows: int
+    time_us: int
 
 
 class SpoolBounds(NamedTuple):
@@ -164,6 +173,7 @@ class Spools:
             reached = through if place == len(messages) else after.through
             headers = {
                 "Nats-Msg-Id": f"{partition}-{through}-{place}",
+                "Nats-Expected-Stream": _stream(spool),
                 _THROUGH: str(reached),
                 _ROWS: f"{before},{rows}",
                 _TIME: str(time_us),
@@ -198,6 +208,24 @@ class Spools:
             await heard(spool, partition, Put(*msgspec.json.decode(msg.data)))
 
         return await self._connection.subscribe("hints.forward.*.*", on_message, "", 4096, 4 << 20)
+
+    async def watch_stuck(
+        self, heard: Callable[[int, int, Stuck], Awaitable[None]]
+    ) -> Subscription:
+        """Call ``heard(spool, partition, stuck)`` again and again while something cannot be put."""
+
+        async def on_message(msg: Msg) -> None:
+            spool, partition = (int(part) for part in msg.subject.split(".")[2:4])
+            await heard(spool, partition, Stuck(*msgspec.json.decode(msg.data)))
+
+        return await self._connection.subscribe("hints.stuck.*.*", on_message, "", 4096, 4 << 20)
+
+    async def tell_stuck(self, spool: int, partition: int, stuck: Stuck) -> None:
+        """Tell those that watch. Raises ``DependencyError`` while disconnected."""
+        short = stuck._replace(reason=stuck.reason[:500])
+        await self._connection.publish(
+            f"hints.stuck.{spool}.{partition}", msgspec.json.encode(short)
+        )
 
     async def _tell(self, spool: int, partition: int, put: Put) -> None:
         if self._connection.connected:

@@ -18,7 +18,7 @@ from motorcade.apps.forwarding.rules import sender_of, target
 from motorcade.apps.forwarding.store import Forwarder, Refusal, State
 from motorcade.errors import MotorcadeError
 from motorcade.log.log import Log
-from motorcade.log.spools import Put, Spooled
+from motorcade.log.spools import Put, Spooled, Stuck
 
 __all__ = ["Courier"]
 
@@ -26,6 +26,8 @@ _IDLE_S: Final = 1.0
 _REFUSALS_MAX: Final = 20
 _ROWS_READ_BYTES_MAX: Final = 1 << 20
 _TRIM_EVERY_S: Final = 60.0
+_STUCK_S: Final = 15.0
+"""Who tells that a partition is stuck tells it again within this, while it is."""
 _log = structlog.get_logger(__name__)
 
 Names = Callable[[int, Sequence[int]], Awaitable[dict[int, Name]]]
@@ -40,12 +42,16 @@ class Courier:
         self.forwarder = forwarder
         self.position = position
         self.state = state
+        self.status = state.status
+        """What the sending is about; ``look`` puts ``failing`` over it while a spool is broken."""
         self._around = around
         self._log: Log = around.log
         self._names = names
         self._config = around.config
         self._clock = around.clock
         self._put: dict[int, int] = {}
+        self._stuck: dict[int, tuple[float, Stuck]] = {}
+        """By partition: why nothing comes onto the spool, and when that was told."""
         self._more = asyncio.Event()
         self._failed = 0
         self._oldest_us = 0
@@ -55,7 +61,12 @@ class Courier:
     def heard(self, partition: int, put: Put) -> None:
         """A pump has put something on the spool."""
         self._put[partition] = put.rows
+        self._stuck.pop(partition, None)
         self._more.set()
+
+    def stuck(self, partition: int, stuck: Stuck) -> None:
+        """A pump cannot put on the spool."""
+        self._stuck[partition] = (self._clock.monotonic_s(), stuck)
 
     def look(self) -> State:
         """The state now; ``lag`` as of this moment."""
@@ -63,17 +74,27 @@ class Courier:
             max(rows - self.state.done.get(partition, 0), 0)
             for partition, rows in self._put.items()
         )
-        self.state.lag_rows = waiting
-        self.state.lag_s = 0.0
+        since_s = self._clock.monotonic_s() - _STUCK_S
+        stuck = [one for told_s, one in self._stuck.values() if told_s > since_s]
+        times = [one.time_us for one in stuck]
         if waiting and self._oldest_us:
-            self.state.lag_s = round(max(self._clock.now_us() - self._oldest_us, 0) / 1e6, 3)
+            times.append(self._oldest_us)
+        self.state.lag_rows = waiting + sum(one.rows for one in stuck)
+        self.state.lag_s = 0.0
+        if times:
+            self.state.lag_s = round(max(self._clock.now_us() - min(times), 0) / 1e6, 3)
+        self.state.status = self.status
+        if stuck:
+            self.state.status = "failing"
+            self.state.last_error = stuck[0].reason
+            self.state.last_error_us = self._clock.now_us()
         return self.state
 
     async def run(self) -> None:
         """Deliver for ever; cancel it to stop. While the forwarder is paused it only counts."""
         await self._look_at_spool()
         if self.forwarder.paused:
-            self.state.status = "paused"
+            self.status = "paused"
             await self._note_oldest()
             await asyncio.Event().wait()
         sender = self._sender()
@@ -89,7 +110,7 @@ class Courier:
                 except Away as error:
                     await self._pause(error.detail, error.retry_after_s)
                 except MotorcadeError as error:
-                    await self._pause(error.detail, None)
+                    await self._pause(error.detail, None, "failing")
         finally:
             await sender.close()
 
@@ -112,7 +133,7 @@ class Courier:
                 return
             except MotorcadeError as error:
                 _log.warning("spool awaited", forwarder=self.forwarder.id, why=error.detail)
-                self.state.status, self.state.last_error = "retrying", error.detail[:500]
+                self.status, self.state.last_error = "failing", error.detail[:500]
                 self.state.last_error_us = self._clock.now_us()
                 await asyncio.sleep(_IDLE_S)
 
@@ -130,7 +151,7 @@ class Courier:
         self._oldest_us = 0
         await sender.idle()
         self._failed = 0
-        self.state.status = "waiting"
+        self.status = "waiting"
         await self._trim()
         try:
             async with asyncio.timeout(_IDLE_S):
@@ -155,7 +176,7 @@ class Courier:
             else:
                 told = self._count(parcel, told)
                 self._failed = 0
-                self.state.status = "sending"
+                self.status = "sending"
         self._behind(messages)
         await self._trim()
 
@@ -200,11 +221,13 @@ class Courier:
             self._put[message.partition] = max(end, self._put.get(message.partition, 0))
         self.position = messages[-1].sequence
 
-    async def _pause(self, detail: str, retry_after_s: float | None) -> None:
+    async def _pause(
+        self, detail: str, retry_after_s: float | None, status: str = "retrying"
+    ) -> None:
         """Tell the failure and wait, longer each time unless the peer says how long."""
         self._failed += 1
         self.state.failures += 1
-        self.state.status = "retrying"
+        self.status = status
         self.state.last_error = detail[:500]
         self.state.last_error_us = self._clock.now_us()
         if detail != self._told:

@@ -2,7 +2,9 @@
 
 In: the partition's records. Out: chosen rows on each forwarder's spool, each record once. It reads
 at its own pace and keeps its own position; ``kept_from`` says what the log should not yet forget.
-What is trimmed all the same is counted as lost by every forwarder that might have wanted it.
+What is trimmed all the same is counted as lost by every forwarder that might have wanted it. A
+forwarder whose spool is broken holds up nobody: it is left behind, and once its spool is well again
+reads the log by itself until it is level with the others.
 """
 
 from __future__ import annotations
@@ -11,49 +13,34 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import structlog
 
-from motorcade.apps.forwarding.choosing import Chooser
 from motorcade.apps.forwarding.config import Config
+from motorcade.apps.forwarding.putting import Channel, Chosen, put
 from motorcade.clock import Clock
-from motorcade.errors import CorruptionError, DependencyError, MotorcadeError
-from motorcade.limits import FORWARDING_PUT_BYTES_MAX, FORWARDING_ROUND_BYTES_MAX
+from motorcade.errors import CorruptionError, MotorcadeError
+from motorcade.limits import FORWARDING_ROUND_BYTES_MAX
 from motorcade.log.log import Consumer, Log, Record
-from motorcade.log.spools import Put
-from motorcade.signals.batch import SignalBatch, concat
+from motorcade.signals.batch import SignalBatch
+from motorcade.tasks import ended
 
-__all__ = ["Channel", "Pump"]
+__all__ = ["Pump"]
 
 _RETRY_S = 1.0
+_PATIENCE_S = 1.0
+"""How long the forwarders of a partition wait for the slowest spool among them."""
 _MARKS = 256
 _log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
-class Channel:
-    """A forwarder as the pumps see it. ``created_us``: records stored before are not for it."""
+class _Late:
+    """A forwarder that the pump does not wait for: what is up to ``after`` is on its spool."""
 
-    forwarder: int
-    tenant: int
-    chooser: Chooser
-    created_us: int
-    bytes_max: int
-    age_s: float
-    puts: dict[int, Put] = field(default_factory=dict)
-    """By partition: how far it has come on the spool; asked of the spool at first."""
-    seen: dict[int, int] = field(default_factory=dict)
-    """By partition: records up to it have been looked at for this forwarder."""
-    missing: dict[int, int] = field(default_factory=dict)
-    """By partition: rows lost on the way, which the next put tells by a gap in its count."""
-
-    async def prepare(self, log: Log, partition: int) -> Put:
-        """See that there is a spool; how far the partition has come on it."""
-        if partition not in self.puts:
-            await log.spools.ensure(self.forwarder, self.bytes_max, self.age_s)
-            self.puts[partition] = await log.spools.last_put(self.forwarder, partition)
-        return self.puts[partition]
+    after: int
+    task: asyncio.Task[None] | None = None
 
 
 class Pump:
@@ -62,7 +49,8 @@ class Pump:
     def __init__(self, partition: int, log: Log, config: Config, clock: Clock) -> None:
         self.partition = partition
         self.position: int | None = None
-        """Everything up to it is on the spools; None while nothing is wanted."""
+        """Everything up to it is on the spools of those that are not late; None while nothing is
+        wanted."""
         self.saved: int | None = None
         """The position that a restart would begin from."""
         self.lag_s = 0.0
@@ -78,6 +66,16 @@ class Pump:
         self._new: set[int] = set()
         self._back_to_us: int | None = None
         """A forwarder was made then: records stored since may have gone by."""
+        self._taken = 0
+        """The last record that is, or is being, put for those that are not late."""
+        self._late: dict[int, _Late] = {}
+
+    @property
+    def spooled(self) -> int | None:
+        """Everything up to it is on all spools; None while nothing is wanted."""
+        if self.position is None:
+            return None
+        return min([self.position, *(late.after for late in self._late.values())])
 
     @property
     def kept_from(self) -> int | None:
@@ -92,6 +90,10 @@ class Pump:
             self._back_to_us = min(made_us, self._back_to_us or made_us)
             self._new.add(forwarder)
         self._channels = found
+        for forwarder in self._late.keys() - found.keys():
+            task = self._late.pop(forwarder).task
+            if task is not None:
+                task.cancel()
         if self._channels:
             self._wanted.set()
         else:
@@ -103,19 +105,31 @@ class Pump:
         self.position = self.saved = start
         self._back_to_us = None
         self._new.clear()
-        while True:
-            if not self._channels:
-                self.position = self.saved = None
-                await self._wanted.wait()
-            try:
-                await self._follow()
-            except CorruptionError as error:
-                _log.error("forwarding begins anew", partition=self.partition, why=error.detail)
-                self.position = self.saved = None
-                await asyncio.sleep(_RETRY_S)
-            except MotorcadeError as error:
-                _log.warning("forwarding waits", partition=self.partition, why=error.detail)
-                await asyncio.sleep(_RETRY_S)
+        try:
+            while True:
+                if not self._channels:
+                    self.position = self.saved = None
+                    await self._wanted.wait()
+                try:
+                    await self._follow()
+                except CorruptionError as error:
+                    _log.error("forwarding begins anew", partition=self.partition, why=error.detail)
+                    await self._end_late()
+                    self.position = self.saved = None
+                    await asyncio.sleep(_RETRY_S)
+                except MotorcadeError as error:
+                    _log.warning("forwarding waits", partition=self.partition, why=error.detail)
+                    await asyncio.sleep(_RETRY_S)
+        finally:
+            await self._end_late()
+
+    async def _end_late(self) -> None:
+        """Go back to where the last of them is."""
+        self.position, late = self.spooled, self._late
+        self._late = {}
+        await ended(*(one.task for one in late.values() if one.task is not None))
+        for forwarder in late.keys() & self._channels.keys():
+            self._channels[forwarder].puts.pop(self.partition, None)
 
     async def _follow(self) -> None:
         await self._begin()
@@ -136,9 +150,10 @@ class Pump:
             earlier = [before for at, before in self._marks if at < since]
             back = earlier[-1] if earlier else first
             for channel in self._channels.values():
-                if channel.forwarder not in self._new:
+                if channel.forwarder not in self._new and channel.forwarder not in self._late:
                     channel.seen[self.partition] = self.position
             self.position = max(min(back, self.position), first, 0)
+        self._taken = self.position
         self._new.clear()
 
     async def _gathered(self, consumer: Consumer) -> list[Record]:
@@ -158,28 +173,90 @@ class Pump:
 
     async def _take(self, records: Sequence[Record]) -> None:
         self._marks.append((records[0].time_us, records[0].sequence - 1))
+        self._taken = records[-1].sequence
         gap = sum(record.gap for record in records)
         if gap:
             self.gaps += gap
             _log.error("records trimmed before they were forwarded", count=gap)
-        by_tenant: dict[int, list[Channel]] = {}
-        for channel in self._channels.values():
-            by_tenant.setdefault(channel.tenant, []).append(channel)
-            if gap:
-                channel.missing[self.partition] = channel.missing.get(self.partition, 0) + gap
-        chosen = self._chosen(records, by_tenant)
-        await asyncio.gather(
-            *(self._put(self._channels[one], parts) for one, parts in chosen.items())
-        )
+        level = [one for one in self._channels.values() if one.forwarder not in self._late]
+        await self._put_all(self._chosen(records, level), records)
         self.position = records[-1].sequence
         self.pending = records[-1].pending
         self.lag_s = max(self._clock.now_us() - records[-1].time_us, 0) / 1e6
 
+    async def _put_all(self, chosen: dict[int, list[Chosen]], records: Sequence[Record]) -> None:
+        """Put for each forwarder; those that others have waited for long enough are left behind."""
+        putting = {
+            asyncio.create_task(self._put(forwarder, parts)): forwarder
+            for forwarder, parts in chosen.items()
+        }
+        slow: set[asyncio.Task[None]] = set(putting)
+        try:
+            while slow:
+                _, slow = await asyncio.wait(putting, timeout=_PATIENCE_S)
+                if self._log.connected:  # else it is nobody's own fault
+                    break
+        except asyncio.CancelledError:
+            await ended(*putting)
+            raise
+        for task in slow:
+            late = self._late[putting[task]] = _Late(records[0].sequence - 1)
+            _log.warning("forwarder left behind", forwarder=putting[task], partition=self.partition)
+            catching_up = self._catch_up(putting[task], late, task, records[-1].sequence)
+            late.task = asyncio.create_task(catching_up)
+        for task in putting.keys() - slow:
+            task.result()
+
+    async def _put(self, forwarder: int, parts: Sequence[Chosen]) -> None:
+        await put(lambda: self._channels.get(forwarder), parts, self._log, self.partition)
+
+    async def _catch_up(
+        self, forwarder: int, late: _Late, putting: asyncio.Task[None], through: int
+    ) -> None:
+        """Wait for the put others did not wait for, then read on until level with them."""
+        try:
+            await putting
+            late.after = through
+        except Exception:
+            _log.exception("a late put broke", forwarder=forwarder)
+        while not self._is_level(forwarder, late):
+            try:
+                async with self._log.consume(self.partition, late.after) as consumer:
+                    while not self._is_level(forwarder, late):
+                        records = await self._gathered(consumer)
+                        if records and forwarder in self._channels:
+                            chosen = self._chosen(records, [self._channels[forwarder]])
+                            await self._put(forwarder, chosen.get(forwarder, []))
+                            late.after = records[-1].sequence
+            except MotorcadeError as error:
+                _log.warning("forwarder stays behind", forwarder=forwarder, why=error.detail)
+                await asyncio.sleep(_RETRY_S)
+            except Exception:
+                _log.exception("forwarder stays behind", forwarder=forwarder)
+                await asyncio.sleep(_RETRY_S)
+
+    def _is_level(self, forwarder: int, late: _Late) -> bool:
+        """Whether it is with the others again, which it is from then on; or there no more."""
+        channel = self._channels.get(forwarder)
+        if channel is None or self._late.get(forwarder) is not late:
+            return True
+        if late.after < self._taken:
+            return False
+        channel.seen[self.partition] = max(late.after, channel.seen.get(self.partition, 0))
+        del self._late[forwarder]
+        return True
+
     def _chosen(
-        self, records: Sequence[Record], by_tenant: dict[int, list[Channel]]
-    ) -> dict[int, list[tuple[Record, list[SignalBatch]]]]:
+        self, records: Sequence[Record], channels: Sequence[Channel]
+    ) -> dict[int, list[Chosen]]:
         """For each forwarder the records that have something for it, with that."""
-        chosen: dict[int, list[tuple[Record, list[SignalBatch]]]] = {}
+        by_tenant: dict[int, list[Channel]] = {}
+        gap = sum(record.gap for record in records)
+        for channel in channels:
+            by_tenant.setdefault(channel.tenant, []).append(channel)
+            if gap:
+                channel.missing[self.partition] = channel.missing.get(self.partition, 0) + gap
+        chosen: dict[int, list[Chosen]] = {}
         for record in records:
             found: dict[int, list[SignalBatch]] = {}
             for batch in record.batches:
@@ -196,85 +273,6 @@ class Pump:
             for forwarder, batches in found.items():
                 chosen.setdefault(forwarder, []).append((record, batches))
         return chosen
-
-    async def _put(
-        self, channel: Channel, parts: Sequence[tuple[Record, list[SignalBatch]]]
-    ) -> None:
-        """Put what is not on the spool yet; tried until NATS takes it, counted as lost where it
-        never will."""
-        for group in _groups(parts):
-            again = False
-            while True:
-                try:
-                    await self._put_group(channel, group, again=again)
-                    break
-                except DependencyError as error:
-                    _log.warning("spool waits", forwarder=channel.forwarder, why=error.detail)
-                    channel.puts.pop(self.partition, None)
-                    again = True
-                    await asyncio.sleep(_RETRY_S)
-                except MotorcadeError as error:
-                    rows = sum(len(batch) for _, batches in group for batch in batches)
-                    channel.missing[self.partition] = channel.missing.get(self.partition, 0) + rows
-                    _log.error("not spooled", forwarder=channel.forwarder, why=error.detail)
-                    channel.puts.pop(self.partition, None)
-                    break
-            if channel.forwarder not in self._channels:
-                return
-
-    async def _put_group(
-        self,
-        channel: Channel,
-        group: Sequence[tuple[Record, list[SignalBatch]]],
-        *,
-        again: bool,
-    ) -> None:
-        after = await channel.prepare(self._log, self.partition)
-        fresh = [(record, rows) for record, rows in group if record.sequence > after.through]
-        if not fresh:
-            if again:  # the try before was stored after all, and with it what is missing
-                channel.missing.pop(self.partition, None)
-            return
-        after = after._replace(rows=after.rows + channel.missing.get(self.partition, 0))
-        channel.puts[self.partition] = await self._log.spools.put(
-            channel.forwarder,
-            self.partition,
-            _joined(batch for _, batches in fresh for batch in batches),
-            through=fresh[-1][0].sequence,
-            after=after,
-            time_us=fresh[0][0].time_us,
-        )
-        channel.missing.pop(self.partition, None)
-
-
-def _groups(
-    parts: Sequence[tuple[Record, list[SignalBatch]]],
-) -> Iterable[list[tuple[Record, list[SignalBatch]]]]:
-    """Records in order, in groups that make one message."""
-    group: list[tuple[Record, list[SignalBatch]]] = []
-    size = 0
-    for record, batches in parts:
-        own = sum(batch.data.nbytes for batch in batches)
-        if group and size + own > FORWARDING_PUT_BYTES_MAX:
-            yield group
-            group, size = [], 0
-        group.append((record, batches))
-        size += own
-    if group:
-        yield group
-
-
-def _joined(batches: Iterable[SignalBatch]) -> list[SignalBatch]:
-    """Neighbours of the same columns as one; others stay apart: order is kept, and no new schema is
-    made."""
-    runs: list[list[SignalBatch]] = []
-    for batch in batches:
-        last = runs[-1][-1] if runs else None
-        if last and last.kind == batch.kind and last.data.schema.equals(batch.data.schema):
-            runs[-1].append(batch)
-        else:
-            runs.append([batch])
-    return [joined for run in runs for joined in concat(run)]
 
 
 def _size(record: Record) -> int:

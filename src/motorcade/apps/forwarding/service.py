@@ -23,13 +23,15 @@ from motorcade.apps.forwarding.choosing import Chooser
 from motorcade.apps.forwarding.config import Config
 from motorcade.apps.forwarding.courier import Courier
 from motorcade.apps.forwarding.parcel import Name, Surroundings
-from motorcade.apps.forwarding.pump import Channel, Pump
+from motorcade.apps.forwarding.pump import Pump
+from motorcade.apps.forwarding.putting import Channel
 from motorcade.apps.forwarding.store import Forwarder, Forwarders, State
 from motorcade.clock import Clock
 from motorcade.errors import DependencyError, MotorcadeError
 from motorcade.limits import FORWARDING_NAMES_CACHED_MAX
+from motorcade.log.connection import Subscription
 from motorcade.log.log import Log
-from motorcade.log.spools import Put
+from motorcade.log.spools import Put, Stuck
 from motorcade.signals.catalogue import Catalogue
 from motorcade.tasks import ended
 
@@ -78,10 +80,11 @@ class Forwarding(Collector):
     async def run(self) -> None:
         """Forward for ever; cancel it to stop."""
         tasks: list[asyncio.Task[None]] = []
-        watching = None
+        watching: list[Subscription] = []
         try:
             positions = await self._first_look()
-            watching = await self._log.spools.watch(self._heard)
+            watching.append(await self._log.spools.watch(self._heard))
+            watching.append(await self._log.spools.watch_stuck(self._stuck))
             for partition, pump in self._pumps.items():
                 start = positions.get(partition)
                 tasks.append(asyncio.create_task(self._pump(pump, start)))
@@ -89,8 +92,8 @@ class Forwarding(Collector):
                 await asyncio.sleep(self._config.rules_every_s)
                 await self._tend()
         finally:
-            if watching is not None:
-                await watching.close()
+            for subscription in watching:
+                await subscription.close()
             await ended(*tasks, *(task for _, task in self._couriers.values()))
             with contextlib.suppress(MotorcadeError):
                 await self._save()
@@ -235,7 +238,7 @@ class Forwarding(Collector):
             except asyncio.CancelledError:
                 raise
             except Exception as error:
-                courier.state.status = "retrying"
+                courier.status = "retrying"
                 courier.state.failures += 1
                 courier.state.last_error = getattr(error, "detail", None) or repr(error)[:500]
                 courier.state.last_error_us = self._clock.now_us()
@@ -298,9 +301,9 @@ class Forwarding(Collector):
                 moved[number] = (courier, state)
         marks = {number: courier.position for number, (courier, _) in moved.items()}
         positions = {
-            partition: pump.position
+            partition: pump.spooled
             for partition, pump in self._pumps.items()
-            if pump.position is not None and pump.position != pump.saved
+            if pump.spooled is not None and pump.spooled != pump.saved
         }
         if not moved and not positions:
             return
@@ -317,6 +320,11 @@ class Forwarding(Collector):
         running = self._couriers.get(spool)
         if running is not None:
             running[0].heard(partition, put)
+
+    async def _stuck(self, spool: int, partition: int, stuck: Stuck) -> None:
+        running = self._couriers.get(spool)
+        if running is not None:
+            running[0].stuck(partition, stuck)
 
 
 _FAMILIES: Final = (

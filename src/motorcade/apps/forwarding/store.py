@@ -38,7 +38,8 @@ class State(msgspec.Struct, kw_only=True):
     """How a forwarder is doing. Counts are rows since it was made; times µs UTC, 0 never."""
 
     status: str = "new"
-    """``new``, ``sending``, ``waiting`` (nothing to send), ``retrying`` or ``paused``."""
+    """``new``, ``sending``, ``waiting`` (nothing to send), ``retrying`` (the peer fails),
+    ``failing`` (its spool does) or ``paused``."""
     sent: int = 0
     """Acknowledged by the peer."""
     refused: int = 0
