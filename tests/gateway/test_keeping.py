@@ -25,12 +25,14 @@ class Registry:
         self.open.set()
         self.kept: dict[int, bytes] = {}
         self.written: list[int] = []
+        self.words: list[KeptSession] = []
 
     async def keep_sessions(self, _protocol: str, sessions: Sequence[KeptSession]) -> None:
         await self.open.wait()
         if any(one.vehicle == 13 for one in sessions):
             raise Invalid("too long")
         self.written += [one.vehicle for one in sessions]
+        self.words += sessions
         self.kept.update({one.vehicle: one.state for one in sessions})
 
     async def kept_sessions(self, _protocol: str, vehicles: Sequence[int]) -> Mapping[int, bytes]:
@@ -51,7 +53,10 @@ class Session:
 def keeping(registry: Registry, linger_s: float = 0.0) -> Keeping:
     shared = SimpleNamespace(directory=registry, clock=SystemClock())
     table = SimpleNamespace(
-        vehicle=[slot % 20 for slot in range(40)], tenant=[1] * 40, link=list(range(40))
+        vehicle=[slot % 20 for slot in range(40)],
+        tenant=[1] * 40,
+        link=list(range(40)),
+        login_us=[1_000 + slot for slot in range(40)],
     )
     listener: Any = SimpleNamespace(shared=shared, table=table, name="mqtt")
     return Keeping(listener, linger_s)
@@ -116,6 +121,24 @@ async def test_who_says_at_its_end_that_nothing_holds_is_forgotten() -> None:
     made.note(peer, ended=True)
     await made.settled()
     assert registry.kept[1] == b""
+
+
+async def test_every_word_says_of_which_login_it_is() -> None:
+    """So that the registry knows the older one, whichever gateway says it later."""
+    made = keeping(registry := Registry())
+    peer = note(made, 1, NEW)
+    await made.settled()
+    made.note(peer, ended=True)
+    await made.settled()
+    other = note(made, 2, NEW)
+    other.session.expiry_s = 0
+    made.note(other, ended=True)
+    await made.settled()
+    assert [one.since_us for one in registry.words] == [1_001, 1_001, 1_002]
+    before = SystemClock().now_us()
+    await made.resumed([(SimpleNamespace(clean=True, session=Session()), 3)])
+    await made.settled()
+    assert before <= registry.words[-1].since_us <= SystemClock().now_us()
 
 
 async def test_an_end_a_login_and_a_subscription_of_a_moment_are_one_row() -> None:

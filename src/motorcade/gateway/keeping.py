@@ -62,11 +62,12 @@ class Keeping:
         table, slot, session = self._listener.table, peer.slot, peer.session
         expiry_us = int(session.expiry_s) * 1_000_000
         number, vehicle = int(table.link[slot]), int(table.vehicle[slot])
+        since_us = int(table.login_us[slot])
         if ended and not self.left(vehicle, number):
             return
         if not expiry_us:
             if ended:
-                self._put(KeptSession(vehicle, 0, b"", 0))
+                self._put(KeptSession(vehicle, 0, b"", 0, since_us))
             return
         state = msgspec.msgpack.encode(session.filters) if session.filters else b""
         if not ended:
@@ -76,7 +77,7 @@ class Keeping:
             self._holders[vehicle] = holder
         now_us = self._listener.shared.clock.now_us()
         until_us = now_us + expiry_us + (0 if ended else _CONNECTED_US)
-        self._put(KeptSession(vehicle, int(table.tenant[slot]), state, until_us))
+        self._put(KeptSession(vehicle, int(table.tenant[slot]), state, until_us, since_us))
 
     def left(self, vehicle: int, number: int) -> bool:
         """A link is over; whether its session was the one that holds."""
@@ -91,9 +92,10 @@ class Keeping:
         number. A clean start forgets. Raises ``DependencyError``."""
         clean = [vehicle for event, vehicle in wanted if event.clean]
         kept = {vehicle: event for event, vehicle in wanted if not event.clean}
+        now_us = self._listener.shared.clock.now_us()
         for vehicle in clean:
             self._holders.pop(vehicle, None)
-            self._put(KeptSession(vehicle, 0, b"", 0))
+            self._put(KeptSession(vehicle, 0, b"", 0, now_us))
         if not kept:
             return
         # What is not written yet is newer than what is.
