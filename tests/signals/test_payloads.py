@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from motorcade.errors import Invalid
-from motorcade.signals.payloads import read_payload
+from motorcade.signals.payloads import read_payload, read_texts
 
 MESSAGES: list[Any] = [
     {"ts": 1_772_366_400_000, "Vehicle.Speed": 54.5, "Vehicle.IsMoving": True},
@@ -60,3 +60,11 @@ def test_what_cannot_be_read_is_said(data: bytes) -> None:
 def test_garbage_is_read_or_invalid(data: bytes) -> None:
     with suppress(Invalid):
         read_payload(data)
+
+
+def test_texts_are_read_together_or_not_at_all() -> None:
+    texts = [json.dumps(message).encode() for message in MESSAGES]
+    assert read_texts(texts) == MESSAGES
+    assert read_texts([]) == []
+    for other in (b"", b"{", b"nothing", cbor2.dumps(MESSAGES[0]), b'{"a": "\xff"}', b"[" * 5000):
+        assert read_texts([*texts, other]) is None

@@ -65,3 +65,13 @@ def test_flipped_bits_change_the_hash() -> None:
             flipped.append(other.tobytes())
     values = hash64(*laid_out(flipped))
     assert len(np.unique(values)) == len(flipped)
+
+
+def test_the_hash_is_the_same_whatever_ranges_are_beside_it() -> None:
+    data = np.arange(4096, dtype=np.uint64).astype(np.uint8)
+    length = np.array([300, 1, 0, 317, 309, 8, 301], np.int64)
+    offset = np.array([8, 320, 330, 400, 800, 1200, 1300], np.int64)
+    alone = np.array([hash64(data, offset[k : k + 1], length[k : k + 1])[0] for k in range(7)])
+    assert (hash64(data, offset, length) == alone).all()
+    some = np.array([0, 3, 4, 6])  # of nearly one length
+    assert (hash64(data, offset[some], length[some]) == alone[some]).all()

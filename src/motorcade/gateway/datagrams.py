@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from motorcade.gateway.peers import CHOKED, NOBODY, RELAY, Peer
+from motorcade.gateway.peers import CHOKED, DATAGRAM, NOBODY, RELAY, Peer
 
 if TYPE_CHECKING:
     from motorcade.gateway.listener import Listener
@@ -70,6 +70,7 @@ class DatagramDoor(asyncio.DatagramProtocol):
             if oldest.slot >= 0 and self._listener.table.role[oldest.slot] in (NOBODY, RELAY):
                 self._listener.close(oldest, "datagram_strangers")
         peer = Peer(self._listener)
+        peer.state |= DATAGRAM
         transport = _Address(self._transport, address, self._peers)
         self._peers[address] = peer
         self._listener.opened(peer, transport)  # type: ignore[arg-type]
@@ -84,8 +85,6 @@ class _Address:
     """What a peer takes for its transport."""
 
     __slots__ = ("_address", "_peers", "_transport")
-
-    is_datagram = True
 
     def __init__(
         self,

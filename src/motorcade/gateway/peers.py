@@ -30,6 +30,7 @@ __all__ = [
     "PAUSED",
     "CHOKED",
     "GONE",
+    "DATAGRAM",
     "Peer",
     "PeerTable",
     "reachable",
@@ -56,13 +57,15 @@ WAITING: Final = 2
 PAUSED: Final = 4
 CHOKED: Final = 8
 GONE: Final = 16
+DATAGRAM: Final = 32
 
 
 class Peer(asyncio.Protocol):
     """One connection. ``state`` holds the bits ``QUEUED`` (in the inbox), ``WAITING`` (a login
     is being decided; bytes are kept), ``PAUSED`` (all sockets are unread, the budget is spent),
-    ``CHOKED`` (its own is unread: it sent more than a tick took) and ``GONE`` (it hung up; what it
-    sent before is still looked at)."""
+    ``CHOKED`` (its own is unread: it sent more than a tick took), ``GONE`` (it hung up; what it
+    sent before is still looked at) and ``DATAGRAM`` (what is sent must stay within its
+    datagram)."""
 
     __slots__ = ("data", "listener", "session", "slot", "state", "transport")
 
@@ -108,10 +111,6 @@ class Peer(asyncio.Protocol):
         transport = self.transport
         name = transport.get_extra_info("peername") if transport is not None else None
         return f"{name[0]}:{name[1]}" if name else ""
-
-    def is_datagram(self) -> bool:
-        """Whether what is sent must stay within its datagram."""
-        return getattr(self.transport, "is_datagram", False)
 
     def is_busy(self) -> bool:
         """Whether it reads too slowly for more to be sent unasked."""

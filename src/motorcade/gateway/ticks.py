@@ -23,7 +23,15 @@ from numpy.typing import NDArray
 from motorcade.errors import MotorcadeError
 from motorcade.gateway.conversation import Conversation
 from motorcade.gateway.outcome import Outcome
-from motorcade.gateway.peers import IDENTITY_BYTES, NOBODY, PLATFORM, TERMINAL, Peer, PeerTable
+from motorcade.gateway.peers import (
+    DATAGRAM,
+    IDENTITY_BYTES,
+    NOBODY,
+    PLATFORM,
+    TERMINAL,
+    Peer,
+    PeerTable,
+)
 from motorcade.gateway.shared import Shared
 from motorcade.gateway.store import store
 from motorcade.gateway.wrapped import unwrapped
@@ -191,7 +199,7 @@ class Ticks:
             since[cut.frames.peer] = np.inf
         for index, tail in cut.remainder.items():
             peer = peers[index]
-            if peer.is_datagram():  # the rest of it will not come
+            if peer.state & DATAGRAM:  # the rest of it will not come
                 self._shared.metrics.rejects["unfinished"] += 1
                 continue
             peer.data = tail
@@ -357,14 +365,17 @@ def is_aside(peer: Peer) -> bool:
 def write_answers(peers: Sequence[Peer], peer: NDArray[np.int64], answers: Answers) -> None:
     """One write per peer: ``peer`` int64 (n) is ascending, answers lie end to end in its order."""
     buffer = answers.buffer
-    first = np.flatnonzero(np.diff(peer, prepend=-1))
-    begin = answers.offset[first]
-    end = np.append(begin[1:], len(buffer))
-    for index, start, stop in zip(peer[first].tolist(), begin.tolist(), end.tolist(), strict=True):
-        if peers[index].is_datagram():
-            _write_each(peers[index], np.flatnonzero(peer == index), answers)
+    turns = np.ones(len(peer), bool)
+    np.not_equal(peer[1:], peer[:-1], out=turns[1:])
+    first = np.flatnonzero(turns)
+    starts = answers.offset[first].tolist()
+    ends = [*starts[1:], len(buffer)]
+    for index, start, stop in zip(peer[first].tolist(), starts, ends, strict=True):
+        one = peers[index]
+        if one.state & DATAGRAM:
+            _write_each(one, np.flatnonzero(peer == index), answers)
         else:
-            peers[index].send(buffer[start:stop])
+            one.send(buffer[start:stop])
 
 
 def _write_each(peer: Peer, rows: NDArray[np.int64], answers: Answers) -> None:

@@ -28,6 +28,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from motorcade.errors import Invalid
+from motorcade.signals.alike import arrays_of
 from motorcade.signals.catalogue import Catalogue, Signal
 from motorcade.signals.nearest import Nearest
 from motorcade.signals.text import parse_time
@@ -73,6 +74,15 @@ class Reading(NamedTuple):
     reissued: bool = False
 
 
+class _Piece(NamedTuple):
+    """What rows of the same paths say of one of them; ``ready``: as an array, where all of it is as
+    it should be."""
+
+    places: list[int]
+    values: Sequence[Any]
+    ready: NDArray[Any] | None
+
+
 def columns_of(catalogue: Catalogue, rows: Sequence[Mapping[str, Any]]) -> Columns:
     """Rows (path → value) as columns. Rows with the same keys in the same order are read together.
 
@@ -82,11 +92,12 @@ def columns_of(catalogue: Catalogue, rows: Sequence[Mapping[str, Any]]) -> Colum
     groups: dict[tuple[str, ...], list[int]] = {}
     for place, row in enumerate(rows):
         groups.setdefault(tuple(row), []).append(place)
-    parts: dict[str, list[tuple[list[int], list[Any]]]] = {}
+    parts: dict[str, list[_Piece]] = {}
     for paths, places in groups.items():
-        table = zip(*[rows[place].values() for place in places], strict=True)
-        for path, column in zip(paths, table, strict=True):
-            parts.setdefault(path, []).append((places, list(column)))
+        table = list(zip(*[rows[place].values() for place in places], strict=True))
+        ready = arrays_of(list(map(catalogue.get, paths)), table)
+        for at, path in enumerate(paths):
+            parts.setdefault(path, []).append(_Piece(places, table[at], ready.get(at)))
     faults: dict[int, list[Fault]] = {}
     signals: dict[str, pa.Array] = {}
     nearest: Nearest | None = None
@@ -95,12 +106,13 @@ def columns_of(catalogue: Catalogue, rows: Sequence[Mapping[str, Any]]) -> Colum
         if signal is None:
             nearest = nearest or Nearest(catalogue)
             fault = Fault(_short(path), "unknown_signal", nearest.reason(path))
-            for places, values in pieces:
-                _note(
-                    faults, (p for p, v in zip(places, values, strict=True) if v is not None), fault
-                )
+            for piece in pieces:
+                told = zip(piece.places, piece.values, strict=True)
+                _note(faults, (place for place, value in told if value is not None), fault)
             continue
-        array = _column(signal, pieces, len(rows), faults)
+        array = _spread(pieces, len(rows))
+        if array is None:
+            array = _column(signal, pieces, len(rows), faults)
         if array.null_count < len(array):
             signals[path] = array
     return Columns(signals, faults)
@@ -162,14 +174,30 @@ def _reading(one: Any) -> Reading:
     return Reading(one.get("ts"), nested, one.get("reissued") is True)
 
 
+def _spread(pieces: Sequence[_Piece], n: int) -> pa.Array | None:
+    """One signal of ``n`` rows from pieces that are all ready; None where some are not."""
+    first = pieces[0].ready
+    if first is None:
+        return None
+    if len(pieces) == 1 and len(first) == n:
+        return pa.array(first)
+    values, absent = np.zeros(n, first.dtype), np.ones(n, bool)
+    for piece in pieces:
+        if piece.ready is None:
+            return None
+        values[piece.places] = piece.ready
+        absent[piece.places] = False
+    return pa.array(values, mask=absent if absent.any() else None)
+
+
 def _column(
     signal: Signal,
-    pieces: list[tuple[list[int], list[Any]]],
+    pieces: Sequence[_Piece],
     n: int,
     faults: dict[int, list[Fault]],
 ) -> pa.Array:
     """One signal of ``n`` rows from the pieces that report it."""
-    places, values = pieces[0] if len(pieces) == 1 else _joined(pieces)
+    places, values = _joined(pieces)
     try:
         array = _converted(signal, values)
     except (pa.ArrowException, TypeError, ValueError, OverflowError):
@@ -184,10 +212,12 @@ def _column(
     return array.take(pa.array(spread, mask=spread < 0))
 
 
-def _joined(pieces: list[tuple[list[int], list[Any]]]) -> tuple[list[int], list[Any]]:
+def _joined(pieces: Sequence[_Piece]) -> tuple[list[int], list[Any]]:
     """Pieces as one, rows ascending."""
-    places = list(chain.from_iterable(places for places, _ in pieces))
-    values = list(chain.from_iterable(values for _, values in pieces))
+    if len(pieces) == 1:
+        return pieces[0].places, list(pieces[0].values)
+    places = list(chain.from_iterable(piece.places for piece in pieces))
+    values = list(chain.from_iterable(piece.values for piece in pieces))
     order = np.argsort(np.array(places, np.int64)).tolist()
     return [places[k] for k in order], [values[k] for k in order]
 

@@ -6,6 +6,7 @@ begins a map or a list in CBOR, so nobody has to name the format.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import cbor2
@@ -13,7 +14,7 @@ import msgspec
 
 from motorcade.errors import Invalid
 
-__all__ = ["read_payload"]
+__all__ = ["read_payload", "read_texts"]
 
 _DEPTH_MAX: Final = 16
 """Nested containers: a message needs four."""
@@ -47,6 +48,16 @@ def read_payload(data: bytes | memoryview) -> Any:
         )
     except (cbor2.CBORDecodeError, ValueError, OverflowError, RecursionError) as error:
         raise Invalid(f"the payload is neither JSON nor CBOR: {error}") from error
+
+
+def read_texts(texts: Sequence[bytes]) -> list[Any] | None:
+    """What payloads hold that are JSON, all of them; None where one is not, or is none at all."""
+    if not all(texts) or not _JSON.issuperset([text[0] for text in texts]):
+        return None
+    try:
+        return list(map(_READ_JSON, texts))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def _refuse(*_: Any) -> Any:

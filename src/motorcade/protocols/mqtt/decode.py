@@ -18,7 +18,7 @@ from motorcade.protocols.mqtt.words import CONNECT, DISCONNECT
 from motorcade.signals.batch import Quality, SignalBatch
 from motorcade.signals.catalogue import Catalogue, load_catalogue
 from motorcade.signals.objects import Columns, columns_of, readings, timestamps
-from motorcade.signals.payloads import read_payload
+from motorcade.signals.payloads import read_payload, read_texts
 from motorcade.signals.quality import quality_codes
 from motorcade.wire.ragged import hash64
 
@@ -92,7 +92,40 @@ def _some(frames: Frames, rows: Ints) -> Frames:
 
 
 def _read(frames: Frames, records: Ints, found: Layout) -> _Readings:
-    """The readings of all messages. One step per message: each is a text of its own."""
+    """The readings of all messages: at once where each is a JSON text of one reading, as nearly all
+    ticks are; else one message after the other."""
+    begin = found.payload_at
+    end = begin + found.payload_len
+    if found.good.all():
+        data = frames.buffer.tobytes()
+        spans = zip(begin.tolist(), end.tolist(), strict=True)
+        messages = read_texts([data[start:stop] for start, stop in spans])
+        if messages is not None:
+            read = _alike(records, messages)
+            if read is not None:
+                return read
+    return _one_by_one(frames, records, found)
+
+
+def _alike(records: Ints, messages: list[Any]) -> _Readings | None:
+    """The readings of messages that are one each, with its signals apart; None where some are
+    not. Without the two objects a reading otherwise costs."""
+    if set(map(type, messages)) != {dict}:
+        return None
+    signals = [message.get("signals") for message in messages]
+    if set(map(type, signals)) != {dict} or not all(signals):
+        return None
+    read = _Readings()
+    read.row = records.tolist()
+    read.place = [0] * len(messages)
+    read.time = [message.get("ts") for message in messages]
+    read.signals = signals
+    read.reissued = [message.get("reissued") is True for message in messages]
+    return read
+
+
+def _one_by_one(frames: Frames, records: Ints, found: Layout) -> _Readings:
+    """The readings of messages of any shape, and what is wrong with those that have none."""
     read = _Readings()
     view = frames.buffer.data
     spans = zip(
@@ -102,28 +135,17 @@ def _read(frames: Frames, records: Ints, found: Layout) -> _Readings:
         found.good.tolist(),
         strict=True,
     )
-    row, time, signals, place = read.row, read.time, read.signals, read.place
-    reissued = read.reissued
     for frame, begin, end, good in spans:
         try:
             if not good:
                 raise Invalid("the PUBLISH reaches beyond its end")
             message = read_payload(view[begin:end])
-            nested = message.get("signals") if type(message) is dict else None
-            # What nearly all send, without the two objects a reading otherwise costs.
-            if type(nested) is dict and nested:
-                row.append(frame)
-                place.append(0)
-                time.append(message.get("ts"))
-                signals.append(nested)
-                reissued.append(message.get("reissued") is True)
-                continue
             for number, one in enumerate(readings(message)):
-                row.append(frame)
-                place.append(number)
-                time.append(one.time)
-                signals.append(one.signals)
-                reissued.append(one.reissued)
+                read.row.append(frame)
+                read.place.append(number)
+                read.time.append(one.time)
+                read.signals.append(one.signals)
+                read.reissued.append(one.reissued)
             if not message:
                 raise Invalid("the message holds no reading")
         except Invalid as error:
@@ -136,13 +158,13 @@ def _reports(frames: Frames, read: _Readings, ingest_time: int) -> tuple[Ints, S
     row = np.array(read.row, np.int64)
     event_time, bad = _times(read.time, ingest_time)
     columns = columns_of(_catalogue(), read.signals)
-    valued = np.zeros(len(row), bool)
-    for array in columns.signals.values():
-        valued |= array.is_valid().to_numpy(zero_copy_only=False)
+    valued = _valued(columns, len(row))
     good = valued.copy()
-    good[list(bad)] = False
+    if bad:
+        good[list(bad)] = False
     _blame(read, columns, bad, valued, good)
-    good &= ~np.isin(row, list(read.refused))
+    if read.refused:
+        good &= ~np.isin(row, list(read.refused))
     used = row[good]
     if not len(used):
         return used, None
@@ -163,10 +185,19 @@ def _reports(frames: Frames, read: _Readings, ingest_time: int) -> tuple[Ints, S
     return used, SignalBatch.build("report", meta, signals)
 
 
+def _valued(columns: Columns, rows: int) -> NDArray[np.bool_]:
+    """Which readings have a value: bool (n)."""
+    if any(array.null_count == 0 for array in columns.signals.values()):
+        return np.ones(rows, bool)
+    valued = np.zeros(rows, bool)
+    for array in columns.signals.values():
+        valued |= array.is_valid().to_numpy(zero_copy_only=False)
+    return valued
+
+
 def _times(values: list[Any], ingest_time: int) -> tuple[Ints, dict[int, str]]:
     """Event times; a reading without one has that of its arrival."""
-    untold = [place for place, value in enumerate(values) if value is None]
-    if not untold:
+    if None not in values:
         return timestamps(values)
     told = [place for place, value in enumerate(values) if value is not None]
     event_time = np.full(len(values), ingest_time, np.int64)

@@ -68,8 +68,9 @@ class _Hearing:
         self.rejects: list[Reject] = []
         self.replies: list[tuple[int, bytes]] = []
         self.ended: set[int] = set()
-        self.connected = np.array([one.state == CONNECTED for one in sessions], bool)
-        self.five = np.array([one.version == V5 for one in sessions], bool)
+        count = len(sessions)
+        self.connected = np.fromiter((one.state == CONNECTED for one in sessions), bool, count)
+        self.five = np.fromiter((one.version == V5 for one in sessions), bool, count)
 
     def result(self) -> Heard:
         frames, peer = self.frames, self.frames.peer
@@ -97,6 +98,8 @@ class _Hearing:
 
     def _strangers(self) -> None:
         """Peers whose first packet is no CONNECT (section 3.1, MQTT-3.1.0-1)."""
+        if self.connected.all():
+            return
         first = np.flatnonzero(np.diff(self.frames.peer, prepend=-1))
         for row in first[self.types[first] != CONNECT].tolist():
             if self.sessions[int(self.frames.peer[row])].state == NEW:
@@ -107,24 +110,19 @@ class _Hearing:
         self._too_many(publish, some, found)
         odd = (found.qos == 2) | ~found.good | (found.properties_len > 0)
         odd |= self.five[some.peer] & (data_flags(some) & 1 != 0)
-        rows = zip(
-            range(len(publish)),
-            some.peer.tolist(),
-            found.topic_at.tolist(),
-            (found.topic_at + found.topic_len).tolist(),
-            odd.tolist(),
-            strict=True,
-        )
-        sessions, ended = self.sessions, self.ended
-        for place, peer, begin, end, special in rows:
-            session = sessions[peer]
-            if not special and data[begin:end] == session.topic and not ended:
+        begins, ends = found.topic_at.tolist(), (found.topic_at + found.topic_len).tolist()
+        topics = [data[begin:end] for begin, end in zip(begins, ends, strict=True)]
+        sessions, ended, peers = self.sessions, self.ended, some.peer.tolist()
+        if not ended and not odd.any() and topics == [sessions[peer].topic for peer in peers]:
+            return  # What nearly all ticks are: plain publishes, to the topics of the last ones.
+        for place, (peer, special) in enumerate(zip(peers, odd.tolist(), strict=True)):
+            session, topic = sessions[peer], topics[place]
+            if not special and topic == session.topic and not ended:
                 continue
             row = int(publish[place])
             if peer in ended:
                 self.keep[row] = False
                 continue
-            topic = data[begin:end]
             if special:
                 known = self._special(row, place, found, session, topic)
                 if known is None:
@@ -136,6 +134,8 @@ class _Hearing:
     def _too_many(self, publish: NDArray[np.int64], some: Frames, found: Layout) -> None:
         """More at once than may be unacknowledged: none of a chunk's publishes has been
         answered."""
+        if len(publish) <= MQTT_RECEIVE_MAX:
+            return
         counted = np.bincount(some.peer[found.qos > 0], minlength=len(self.sessions))
         for peer in np.flatnonzero((counted > MQTT_RECEIVE_MAX) & self.five).tolist():
             row = int(publish[np.flatnonzero(some.peer == peer)[0]])
