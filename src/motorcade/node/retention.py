@@ -1,4 +1,5 @@
-"""How many days of history every tenant keeps, as the registry last said.
+"""How many days of history every tenant keeps, as the registry last said; and what the registry
+itself keeps no longer is forgotten.
 
 A worker starts and works without the registry; what is not known yet is never forgotten.
 """
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from motorcade.clock import Clock, SystemClock
 from motorcade.errors import MotorcadeError
 from motorcade.tasks import ended
 
@@ -24,6 +26,9 @@ __all__ = ["Retention"]
 
 _REFRESH_S: Final = 60.0
 _RETRY_S: Final = 5.0
+_FORGET_EVERY_S: Final = 3_600.0
+"""How often kept sessions that hold no more are dropped: nobody reads them, they only take room,
+and each worker does it."""
 
 
 class Retention:
@@ -34,10 +39,15 @@ class Retention:
     """
 
     def __init__(
-        self, default_days: int, connect: Callable[[], AbstractAsyncContextManager[Fleet]] | None
+        self,
+        default_days: int,
+        connect: Callable[[], AbstractAsyncContextManager[Fleet]] | None,
+        clock: Clock | None = None,
     ) -> None:
         self._default_days = default_days
         self._connect = connect
+        self._clock = clock or SystemClock()
+        self._forget_at_s = self._clock.monotonic_s()
         self._days: dict[int, int] = {}
 
     def __call__(self, tenant: int) -> int | None:
@@ -62,10 +72,18 @@ class Retention:
                 async with self._connect() as fleet:
                     while True:
                         await self._read(fleet)
+                        await self._forget(fleet)
                         await asyncio.sleep(_REFRESH_S)
             except MotorcadeError as error:
                 log.warning("tenants' retention is not known", detail=error.detail)
                 await asyncio.sleep(_RETRY_S)
+
+    async def _forget(self, fleet: Fleet) -> None:
+        """Have the registry drop sessions that hold no more, where it is time."""
+        now_s = self._clock.monotonic_s()
+        if now_s >= self._forget_at_s:
+            await fleet.forget_sessions()
+            self._forget_at_s = now_s + _FORGET_EVERY_S
 
     async def _read(self, fleet: Fleet) -> None:
         found = await fleet.gateway_settings()
