@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engines_nats import Nats, until
-from motorcade.errors import DependencyError, Invalid
+from motorcade.errors import DependencyError
 from motorcade.log.log import Log
 from motorcade.log.publishing import Publisher
 
@@ -32,8 +32,12 @@ async def test_streams_store_and_listeners_hear(nats: Nats, log: Log) -> None:
     assert heard == [("fleet.a", b"1"), ("fleet.b", b"2")]
     await publisher.publish_all([("forward.3.0", b"x", {"Nats-Msg-Id": "1"})] * 3, jetstream=True)
     assert (await log.spools.bounds(3)).last == 1
-    with pytest.raises(Invalid, match="no stream"):
-        await publisher.publish_all([("nobody.listens", b"", {})], jetstream=True)
+    messages = [("nobody.listens", b"", {}), ("forward.3.1", b"x", {})]
+    nobody, stored = await publisher.publish_all(messages, jetstream=True)
+    assert isinstance(nobody, DependencyError)
+    assert nobody.detail == "no stream takes nobody.listens"
+    assert stored is None
+    assert (await log.spools.bounds(3)).last == 2
     assert publisher.payload_max == 8 << 20
     await subscription.close()
     await publisher.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -81,6 +83,95 @@ async def test_a_table_holds_many_vehicles(world: World, other: Nats) -> None:
     assert table.column(SPEED).to_pylist() == [1.0, 2.0, 3.0]
     assert not {"tenant", "vehicle"} & set(table.column_names)
     await sender.close()
+
+
+async def _with_guest(server: Nats) -> dict[str, str]:
+    """Add a user who may publish reports to ``fleet``, and nothing else."""
+    conf = server.engine._conf
+    known = "users: [ "
+    guest = (
+        '{ user: guest, password: secret, permissions: { publish: "fleet.*.*.report",'
+        ' subscribe: "_INBOX.>" } }, '
+    )
+    conf.write_text(conf.read_text().replace(known, known + guest, 1))
+    assert server._process is not None
+    server._process.send_signal(signal.SIGHUP)
+    return {"user": "guest", "password": "secret"}
+
+
+@pytest.mark.parametrize("jetstream", [True, False])
+async def test_what_may_not_be_published_is_refused_and_the_rest_flows(
+    world: World, other: Nats, jetstream: bool
+) -> None:
+    guest = await _with_guest(other)
+    await world.tenant("acme", 2)
+    cars = [vin(1), vin(2)]
+    names = {world.vehicles[one]: Name(one) for one in cars}
+    batches = [
+        world.batch("acme", cars, {SPEED: [1.0, 2.0]}),
+        world.batch("acme", cars, {}, kind="login"),
+        world.batch("acme", cars, {SPEED: [3.0, 4.0]}),
+    ]
+    wanted = settings(other, jetstream=jetstream, **guest)
+    sender = Sender(Target(**wanted), world.around("acme"))
+
+    async def there() -> bool:
+        with contextlib.suppress(Away):
+            await sender.idle()
+            return True
+        return False
+
+    await eventually(there)
+    parcel = Parcel(batches, names)
+    await sender.send(parcel)
+    assert parcel.counts == (0, 4, 2, 0)
+    assert "does not let us publish to fleet.acme." in parcel.reasons[0]
+    assert parcel.reasons[0].endswith(".login")
+    assert len(await messages(other, 4)) == 4
+    await sender.close()
+
+
+@pytest.mark.parametrize("form", ["json", "arrow"])
+async def test_what_is_too_large_for_the_stream_is_refused_and_the_rest_flows(
+    world: World, other: Nats, form: str
+) -> None:
+    connection = await client.connect(other.engine.url)
+    jetstream = connection.jetstream()
+    await jetstream.update_stream(name="FLEET", subjects=["fleet.>"], max_msg_size=4_000)
+    await connection.close()
+    await world.tenant("acme", 3)
+    cars = [vin(1), vin(2), vin(3)]
+    names = {world.vehicles[one]: Name(one) for one in cars}
+    text = "Vehicle.VehicleIdentification.Brand"
+    batch = world.batch("acme", cars, {text: ["a", "b" * 5_000, "c"]})
+    parcel = Parcel([batch], names)
+    subject = "fleet.{tenant}.{vin}" if form == "json" else "fleet.{tenant}"
+    wanted = settings(other, format=form, subject=subject)
+    sender = Sender(Target(**wanted), world.around("acme"))
+    await sender.send(parcel)
+    assert parcel.counts == (0, 2, 1, 0)
+    assert "message size exceeds maximum allowed" in parcel.reasons[0]
+    await sender.close()
+
+
+async def test_refused_rows_are_told_and_hold_up_nothing(world: World, other: Nats) -> None:
+    guest = await _with_guest(other)
+    await world.tenant("acme", 2)
+    forwarder = await world.forwarder(
+        "acme", "up", "nats", settings(other, **guest), records=("report", "login")
+    )
+    world.start()
+    await world.ready(forwarder)
+    await world.report("acme", [vin(1), vin(2)], {}, kind="login")
+    await world.report("acme", [vin(1), vin(2)], {SPEED: [40.0, 50.5]})
+
+    async def done() -> bool:
+        state = await world.state("acme", "up")
+        return (state.sent, state.refused, state.lag_rows) == (2, 2, 0)
+
+    await eventually(done)
+    refusals = (await world.state("acme", "up")).refusals
+    assert {one.reason.rpartition(".")[2] for one in refusals} == {"login"}
 
 
 async def test_a_server_that_cannot_store_is_tried_again(world: World, other: Nats) -> None:

@@ -2,12 +2,13 @@
 
 In: rows. Out: a JSON message a row whose ``Nats-Msg-Id`` is the record's alone, or a message a
 batch: an Arrow IPC stream with ``vin`` before the columns of the log. Acknowledged when a stream of
-JetStream has them, or with ``jetstream`` off when the server has read them. A row that is larger
-than the server takes is refused.
+JetStream has them, or with ``jetstream`` off when the server has read them. A row that the server
+will never take, because it is too large or its subject not ours to publish to, is refused.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
@@ -21,8 +22,8 @@ from motorcade.apps.forwarding.parcel import Away, Parcel, Surroundings
 from motorcade.apps.forwarding.rendering import identities, records
 from motorcade.apps.forwarding.targets import check_host, resolve, tls_context
 from motorcade.apps.forwarding.templates import check_template, fill
-from motorcade.errors import CapacityError, DependencyError, Invalid
-from motorcade.log.publishing import Publisher
+from motorcade.errors import DependencyError, Forbidden, Invalid, MotorcadeError
+from motorcade.log.publishing import Message, Publisher
 from motorcade.signals.batch import SignalBatch
 from motorcade.signals.words import as_stored
 
@@ -33,8 +34,6 @@ SECRETS: Final = frozenset({"password", "token"})
 _AT_ONCE: Final = 256
 _HEADERS_ROOM: Final = 1024
 _ARROW: Final = "application/vnd.apache.arrow.stream"
-
-_Message = tuple[str, bytes, dict[str, str]]
 
 
 class Target(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
@@ -89,8 +88,8 @@ class Sender:
             fit = np.flatnonzero(~large)
             for start in range(0, len(fit), _AT_ONCE):
                 some = fit[start : start + _AT_ONCE]
-                await self._publish(publisher, [messages[place] for place in some.tolist()])
-                parcel.sent(index, rows[some])
+                outcomes = await self._publish(publisher, [messages[i] for i in some.tolist()])
+                _note(parcel, index, rows[some], outcomes)
 
     async def idle(self) -> None:
         """Be connected."""
@@ -110,22 +109,23 @@ class Sender:
         rows: NDArray[np.int64],
         batch: SignalBatch,
     ) -> None:
-        """A table, or halves of it until each fits the server."""
+        """A table, or halves of it until each fits the server and its stream."""
         table = self._table(batch, parcel)
-        if len(table) > publisher.payload_max - _HEADERS_ROOM:
-            half = len(batch) // 2
-            if half == 0:
-                parcel.refused(index, rows, f"larger than the server's {publisher.payload_max}")
-                return
+        room = publisher.payload_max - _HEADERS_ROOM
+        outcome: MotorcadeError | None = Invalid(f"larger than the server's {room} bytes")
+        if len(table) <= room:
+            subject = fill(self._target.subject, self._around, "", batch.kind)
+            message = (subject, table, {"Content-Type": _ARROW})
+            (outcome,) = await self._publish(publisher, [message])
+        half = len(batch) // 2
+        if isinstance(outcome, Invalid) and half:
             for start, count in ((0, half), (half, len(batch) - half)):
                 some, part = rows[start : start + count], batch.slice(start, count)
                 await self._send_tables(publisher, parcel, index, some, part)
             return
-        subject = fill(self._target.subject, self._around, "", batch.kind)
-        await self._publish(publisher, [(subject, table, {"Content-Type": _ARROW})])
-        parcel.sent(index, rows)
+        _note(parcel, index, rows, [outcome] * len(rows))
 
-    def _messages(self, batch: SignalBatch, parcel: Parcel) -> list[_Message]:
+    def _messages(self, batch: SignalBatch, parcel: Parcel) -> list[Message]:
         around, subject = self._around, self._target.subject
         return [
             (
@@ -147,10 +147,12 @@ class Sender:
             writer.write_batch(data)
         return bytes(sink.getvalue())
 
-    async def _publish(self, publisher: Publisher, messages: list[_Message]) -> None:
+    async def _publish(
+        self, publisher: Publisher, messages: list[Message]
+    ) -> list[MotorcadeError | None]:
         try:
-            await publisher.publish_all(messages, jetstream=self._target.jetstream)
-        except (DependencyError, CapacityError, Invalid) as error:
+            return await publisher.publish_all(messages, jetstream=self._target.jetstream)
+        except MotorcadeError as error:
             if not publisher.connected:
                 await self.close()
             raise Away(error.detail) from error
@@ -176,6 +178,22 @@ class Sender:
         except DependencyError as error:
             raise Away(error.detail) from error
         return self._publisher
+
+
+def _note(
+    parcel: Parcel, index: int, rows: NDArray[np.int64], outcomes: Sequence[MotorcadeError | None]
+) -> None:
+    """Give rows their fates. Raises ``Away`` where some have none yet."""
+    waits = ""
+    for row, outcome in zip(rows.tolist(), outcomes, strict=True):
+        if outcome is None:
+            parcel.sent(index, row)
+        elif isinstance(outcome, Invalid | Forbidden):
+            parcel.refused(index, row, outcome.detail)
+        else:
+            waits = outcome.detail
+    if waits:
+        raise Away(waits)
 
 
 def _address(target: Target) -> tuple[str, int]:
