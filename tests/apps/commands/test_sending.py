@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
+from apps.commands.test_life import row
 from apps.commands.world import FakeLink
 from engines_nats import until
 from motorcade.apps.commands.flights import Flight
@@ -15,13 +16,12 @@ from motorcade.apps.commands.sending import Sender
 from motorcade.apps.commands.turn import Result
 from motorcade.errors import CorruptionError, DependencyError, MotorcadeError
 from motorcade.log.downlink import Downlinked, pack_downlinked, read_downlinks
-from motorcade.protocols.commands import Command
 
 
 def flight(number: int, incarnation: str = "g.1") -> Flight:
-    command = Command(id=f"{number:032x}", number=number, kind="lock", time_us=0)
+    one = msgspec.structs.replace(row(), id=UUID(int=number), vehicle=number, number=number)
     link = FakeLink(f"l{number}", incarnation=incarnation)
-    return Flight(UUID(int=number), number, 1, "normal", command, link=link, asked=True)
+    return Flight(one, link=link, asked=True)
 
 
 class Log:
@@ -101,3 +101,13 @@ async def test_closing_waits_for_nobody() -> None:
     sender.send([flight(1)])
     await asyncio.sleep(0)
     await asyncio.wait_for(sender.close(), 1.0)
+
+
+async def test_a_fault_of_ours_is_a_word_too() -> None:
+    class Broken(Log):
+        async def request(
+            self, subject: str, payload: bytes = b"", timeout_s: float | None = None
+        ) -> bytes:
+            raise RuntimeError("a fault of ours")
+
+    assert [one.said for one in await sent(Broken(), [flight(1)])] == [None]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from typing import Any
 
 import pytest
 
 from apps.commands.world import FakeLink, World
 from engines_nats import until
+from motorcade.apps.commands import life, store, telling
 from motorcade.errors import Conflict
 from motorcade.log.downlink import Downlink
 
@@ -348,6 +350,55 @@ async def test_whoever_takes_over_ends_the_one_before(world: World) -> None:
         await until(ended)
         assert len(gateway.heard) == 1
         assert isinstance(old.ended[0], Conflict)
+
+
+async def test_what_ends_the_telling_ends_the_service(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> Any:
+        raise RuntimeError("a fault of ours")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(telling, "rows_of", broken)
+        async with world.serving(ends=True) as service:
+            row = await world.add(world.vehicles[1])
+
+            async def over() -> bool:
+                return bool(service.ended)
+
+            await until(over)
+            assert isinstance(service.ended[0], RuntimeError)
+    async with world.serving():
+
+        async def told() -> bool:
+            return await world.states_told(row.id) == ["queued"]
+
+        await until(told)
+
+
+async def test_after_a_lost_commit_the_table_is_believed(world: World) -> None:
+    car = world.vehicles[1]
+    world.links.up(car, FakeLink("l"))
+    gateway = await world.gateway()
+    gateway.answers = lambda _: ()
+    async with world.serving() as service:
+        row = await world.add(car)
+        await world.until_state(row.id, "sent")
+        async with world.fleet.store.platform() as connection:
+            found = await store.locked(connection, [row.id])
+            life.expired(found[row.id])
+            await store.turn(connection, saved=found.values())
+        async with world.fleet.store.platform() as connection:
+            effects = await service._turn.recover(connection, world.clock.now_us())
+        assert effects.flights == {row.id: None}
+        service.flights.update(effects.flights)
+        await gateway.answer(car, row.number, "succeeded")
+
+        async def noted() -> bool:
+            return bool((await world.desk.get(world.tenant, row.id)).notes)
+
+        await until(noted)
+    assert (await world.desk.get(world.tenant, row.id)).state == "expired"
 
 
 async def test_a_handover_sends_again_at_once(world: World) -> None:

@@ -10,7 +10,9 @@ import pytest
 from apps.commands.world import World
 from motorcade.apps.commands import store
 from motorcade.apps.commands.policies import Policies
+from motorcade.apps.commands.row import Row
 from motorcade.errors import CapacityError, Conflict, NotFound
+from motorcade.fleet.store import Connection
 
 pytestmark = pytest.mark.engines
 
@@ -19,6 +21,11 @@ async def sql(world: World, query: str, values: tuple[Any, ...] = ()) -> list[An
     async with world.fleet.store.platform() as connection:
         cursor = await connection.execute(query.encode(), values)
         return await cursor.fetchall() if cursor.description else []
+
+
+async def claim(connection: Connection, wanted: list[store.Wanted], now: int) -> list[Row]:
+    found = await store.turn(connection, wanted=wanted, now_us=now, until_us=now + 5)
+    return await found()
 
 
 async def test_numbers_go_round_and_pass_over_open_ones(world: World) -> None:
@@ -76,14 +83,13 @@ async def test_a_claim_is_by_priority_then_age_once_and_within_bounds(world: Wor
     now = world.clock.now_us()
     wanted = [store.Wanted(car, 2, ["interactive"])]
     async with world.fleet.store.platform() as connection:
-        await store.by_index(connection)
-        first = await store.claim(connection, wanted, now, now + 5)
+        first = await claim(connection, wanted, now)
         assert sorted(row.number for row in first) == [2, 4]
         assert {row.wait_us for row in first} == {now + 5}
-        second = await store.claim(connection, wanted, now, now + 5)
+        second = await claim(connection, wanted, now)
         assert [row.priority for row in second] == [50, 10]
-        assert await store.claim(connection, wanted, now, now + 5) == []
-        assert await store.claim(connection, wanted, now + (1 << 50), now) == [], "too late"
+        assert await claim(connection, wanted, now) == []
+        assert await claim(connection, wanted, now + (1 << 50)) == [], "too late"
         found = await store.out(connection, [0, 1])
         assert len(found) == 4
         waiting = await store.waiting(connection, [0, 1], 0, 10)
@@ -91,17 +97,38 @@ async def test_a_claim_is_by_priority_then_age_once_and_within_bounds(world: Wor
         assert await store.waiting_of(connection, [car, 99_999]) == waiting
 
 
+async def hold(world: World, held: dict[int, store.Held]) -> None:
+    async with world.fleet.store.platform() as connection:
+        await store.turn(connection, held=held)
+
+
 async def test_whoever_takes_over_holds(world: World) -> None:
     async with world.fleet.store.platform() as connection:
         old = await store.take_over(connection, [0, 1])
-        moved = {0: old[0]._replace(sequence=7), 1: old[1]}
-        assert await (await store.hold(connection, moved))()
+    await hold(world, {0: old[0]._replace(sequence=7), 1: old[1]})
+    async with world.fleet.store.platform() as connection:
         new = await store.take_over(connection, [0])
-        assert new[0].sequence == 7
-        assert not await (await store.hold(connection, old))()
-        assert await (await store.hold(connection, {**old, **new}))()
-        again = await store.take_over(connection, [0])
-        assert again[0].sequence == 7, "a position never goes back"
+    assert new[0].sequence == 7
+    with pytest.raises(Conflict, match="another process"):
+        await hold(world, {0: old[0], 1: old[1]._replace(sequence=9)})
+    await hold(world, {**old, **new})
+    async with world.fleet.store.platform() as connection:
+        again = await store.take_over(connection, [0, 1])
+    assert again[0].sequence == 7, "a position never goes back"
+    assert again[1].sequence == 0, "whoever holds not all of them writes nothing"
+
+
+async def test_a_claim_rewrites_rows_in_their_page(world: World) -> None:
+    rows = [await world.add(car, "lock") for car in world.vehicles.values()]
+    wanted = [store.Wanted(row.vehicle, 1, ["interactive"]) for row in rows]
+    now = world.clock.now_us()
+    async with world.fleet.store.platform() as connection:
+        claimed = await store.turn(connection, wanted=wanted, now_us=now, until_us=now + 5)
+        cursor = await connection.execute(
+            "SELECT pg_stat_get_xact_tuples_hot_updated('commands'::regclass)"
+        )
+    assert len(await claimed()) == len(rows)
+    assert await cursor.fetchall() == [(len(rows),)]
 
 
 async def test_an_answers_key_means_the_command_that_awaits_it(world: World) -> None:
@@ -111,7 +138,7 @@ async def test_an_answers_key_means_the_command_that_awaits_it(world: World) -> 
         for row, state, wait in ((rows[0], "sent", 5), (rows[1], "succeeded", 0)):
             row.keys, row.state, row.wait_us = ["k", "j"], state, wait
         rows[2].keys = ["other"]
-        await store.save(connection, rows)
+        await store.turn(connection, saved=rows)
         found = await store.matched(connection, [(car, "k"), (car, "?"), (7, "k"), (car, "other")])
     assert sorted(found) == [(0, rows[0].id), (3, rows[2].id)]
 
@@ -121,7 +148,7 @@ async def test_what_has_ended_is_not_saved_over(world: World) -> None:
     await world.desk.cancel(world.tenant, row.id)
     row.state = "sent"
     async with world.fleet.store.platform() as connection:
-        await store.save(connection, [row])
+        await store.turn(connection, saved=[row])
     assert (await world.desk.get(world.tenant, row.id)).state == "cancelled"
 
 
@@ -132,7 +159,7 @@ async def test_old_ones_are_forgotten_once_they_are_told(world: World) -> None:
     later = world.clock.now_us() + 1_000_000
     async with world.fleet.store.platform() as connection:
         assert await store.sweep(connection, [0, 1], later, 10) == 0
-        await store.tell(connection, {rows[0].id: 9, rows[2].id: 1})
+        await store.turn(connection, told={rows[0].id: 9, rows[2].id: 1})
         assert await store.sweep(connection, [0, 1], later, 10) == 1
     left = {row.id for row in (await world.desk.page(world.tenant)).rows}
     assert left == {rows[1].id, rows[2].id}

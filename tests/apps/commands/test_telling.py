@@ -6,13 +6,14 @@ import asyncio
 from collections.abc import Sequence
 from uuid import UUID
 
+import msgspec
 import pytest
 
 from apps.commands.test_life import NOW, answer, row, sent
 from apps.commands.world import CATALOGUE, PATH
 from engines_nats import until
 from motorcade.apps.commands import life
-from motorcade.apps.commands.hints import pack_hint, read_hint
+from motorcade.apps.commands.hints import pack_hints, read_hint
 from motorcade.apps.commands.telling import Teller, changes_of, rows_of
 from motorcade.errors import CorruptionError, DependencyError
 from motorcade.signals.batch import SignalBatch
@@ -81,9 +82,16 @@ async def test_a_log_that_is_away_gets_them_later_and_each_once() -> None:
     await asyncio.gather(task, return_exceptions=True)
 
 
-def test_hints_name_commands() -> None:
-    ids = [row().id for _ in range(3)]
-    assert read_hint(pack_hint(ids)) == ids
+def test_hints_carry_commands() -> None:
+    rows = [row() for _ in range(3)]
+    (payload,) = pack_hints(rows)
+    assert read_hint(payload) == rows
+    large = [msgspec.structs.replace(row(), parameters={"text": "x" * 100_000}) for _ in range(5)]
+    payloads = list(pack_hints(large))
+    assert len(payloads) > 1
+    assert [one for payload in payloads for one in read_hint(payload)] == large
+    large[0].parameters["text"] = "x" * 300_000
+    assert list(pack_hints(large[:1])) == [], "it is looked for"
     for wrong in (b"", b"\x91\xc4\x01a", b"\xc1"):
         with pytest.raises(CorruptionError):
             read_hint(wrong)

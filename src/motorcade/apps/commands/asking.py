@@ -16,7 +16,7 @@ from motorcade.apps.commands.rules import CLASSES, KINDS, check
 from motorcade.errors import Invalid
 from motorcade.signals.catalogue import Catalogue
 
-__all__ = ["Asked", "ask", "digest_of", "new_id", "row_for"]
+__all__ = ["Asked", "ask", "digest_of", "id_before", "new_id", "past_deadline", "row_for"]
 
 _KEY_MAX: Final = 100
 
@@ -38,6 +38,10 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         """The deadline of one that is made now."""
         return self.deadline_us or now_us + self.ttl_us
 
+    def late(self, now_us: int) -> bool:
+        """Whether its deadline is past: it can only repeat what was made before."""
+        return 0 < self.deadline_us <= now_us
+
 
 def ask(
     kind: str,
@@ -53,7 +57,8 @@ def ask(
     idempotency: str | None = None,
     maker: str = "",
 ) -> Asked:
-    """A checked command; ``Invalid`` names what is wrong."""
+    """A checked command; ``Invalid`` names what is wrong. With an idempotency key it may be
+    ``late``: what was asked once must be answered as it was then."""
     good = check(kind, parameters, catalogue)
     chosen = message_class or KINDS[kind].message_class
     if chosen not in CLASSES:
@@ -66,8 +71,10 @@ def ask(
         raise _wrong("idempotency_key", f"must be 1 to {_KEY_MAX} printable ASCII characters")
     if deadline_us is not None and ttl_s is not None:
         raise _wrong("deadline", "give deadline or ttl_s, not both")
-    if deadline_us is not None and not now_us < deadline_us <= now_us + _TTL_MAX_US:
-        raise _wrong("deadline", f"must lie within {limits.COMMAND_TTL_S_MAX} s from now")
+    if deadline_us is not None and (
+        deadline_us > now_us + _TTL_MAX_US or (deadline_us <= now_us and idempotency is None)
+    ):
+        raise past_deadline()
     if ttl_s is not None and not 1 <= ttl_s <= limits.COMMAND_TTL_S_MAX:
         raise _wrong("ttl_s", f"must lie between 1 and {limits.COMMAND_TTL_S_MAX}")
     if deadline_us is None and ttl_s is None:
@@ -119,6 +126,16 @@ def new_id(now_us: int) -> UUID:
     random = secrets.randbits(74)
     high = made_ms << 16 | 7 << 12 | random >> 62
     return UUID(int=high << 64 | 2 << 62 | random & (1 << 62) - 1)
+
+
+def past_deadline() -> Invalid:
+    """What a deadline that cannot be is answered with."""
+    return _wrong("deadline", f"must lie within {limits.COMMAND_TTL_S_MAX} s from now")
+
+
+def id_before(at_us: int) -> UUID:
+    """No command made since this moment has a lesser name."""
+    return UUID(int=(max(at_us, 0) // 1_000 & (1 << 48) - 1) << 80)
 
 
 def digest_of(asked: Any) -> bytes:

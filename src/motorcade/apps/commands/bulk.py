@@ -13,7 +13,7 @@ from uuid import UUID
 
 import msgspec
 
-from motorcade.apps.commands.asking import Asked, digest_of, new_id
+from motorcade.apps.commands.asking import Asked, digest_of, new_id, past_deadline
 from motorcade.clock import Clock
 from motorcade.errors import Conflict, NotFound
 from motorcade.fleet.store import Connection, Store, one
@@ -78,12 +78,13 @@ class Bulks:
         rate: float,
     ) -> Job:
         """A new job; the same idempotency key with the same content gives the one made then, with
-        other content ``Conflict``."""
+        other content ``Conflict``; ``Invalid`` for a deadline that is past, unless it is such a
+        repetition."""
         now_us = self._clock.now_us()
         name = new_id(now_us)
         digest = digest_of([template, chosen, sorted(vehicles or ()), rate])
         async with self._store.tenant(tenant, pipeline=False) as connection:
-            made = await one(
+            made = None if template.late(now_us) else await one(
                 connection,
                 "INSERT INTO command_bulks (id, tenant, template, chosen, vehicles, rate, state,"
                 " made_us, maker, idempotency, digest)"
@@ -96,7 +97,7 @@ class Bulks:
                 ),
             )  # fmt: skip
             if made is None:
-                name = await _made_before(connection, tenant, template.idempotency, digest)
+                name = await _made_before(connection, tenant, template, digest, now_us)
             else:
                 await connection.execute(
                     "INSERT INTO command_bulk_parts (bulk, partition, tenant)"
@@ -179,13 +180,15 @@ async def _find(connection: Connection, tenant: int, name: UUID) -> Job:
 
 
 async def _made_before(
-    connection: Connection, tenant: int, idempotency: str | None, digest: bytes
+    connection: Connection, tenant: int, template: Asked, digest: bytes, now_us: int
 ) -> UUID:
     row = await one(
         connection,
         "SELECT id, digest FROM command_bulks WHERE tenant = %s AND idempotency = %s",
-        (tenant, idempotency),
+        (tenant, template.idempotency),
     )
+    if row is None and template.late(now_us):
+        raise past_deadline()
     if row is None or bytes(row[1]) != digest:
         raise Conflict("This idempotency key was used for another job.")
     name: UUID = row[0]

@@ -17,7 +17,7 @@ import structlog
 
 from motorcade.apps.commands.asking import Asked, row_for
 from motorcade.apps.commands.bulk import BULK_HINT, Chosen, registry_conditions
-from motorcade.apps.commands.desk import full_of, insert, skip_numbers
+from motorcade.apps.commands.desk import insert, skip_numbers
 from motorcade.apps.commands.row import Row
 from motorcade.clock import Clock
 from motorcade.errors import CapacityError, Conflict, DependencyError, MotorcadeError
@@ -66,7 +66,7 @@ class BulkRunner:
         own: Sequence[int],
         select: Select,
         page: int,
-        notice: Callable[[Iterable[UUID]], None],
+        notice: Callable[[Iterable[Row]], None],
     ) -> None:
         self._store = store
         self._log = log
@@ -166,10 +166,9 @@ class BulkRunner:
             looked = found if chosen is None else chosen
             done = len(looked) < limit
             after = looked[-1] if looked else share.after
-            full = await full_of(connection, found)
             now_us = self._clock.now_us()
-            rows = [self._row(share, vehicle, now_us) for vehicle in found if vehicle not in full]
-            await insert(connection, rows, {})
+            rows = [self._row(share, vehicle, now_us) for vehicle in found]
+            made = await insert(connection, rows, {})
             # Who pauses or cancels waits for this page, or this page is not made. The last share
             # is going to change the job: two that held it shared would wait for each other.
             lock = "NO KEY UPDATE" if done else "SHARE"
@@ -182,15 +181,23 @@ class BulkRunner:
                 "UPDATE command_bulk_parts SET after = %s, made = made + %s,"
                 " skipped = skipped + %s, done = %s"
                 " WHERE bulk = %s AND partition = %s AND after = %s AND NOT done RETURNING 1",
-                (after, len(rows), len(full), done, share.bulk, share.partition, share.after),
+                (
+                    after,
+                    len(made),
+                    len(found) - len(made),
+                    done,
+                    share.bulk,
+                    share.partition,
+                    share.after,
+                ),
             )
             if not await running.fetchall() or not await cursor.fetchall():
                 raise _Elsewhere("the job was stopped, or another process works on this share")
             if done:
                 await self._finish(connection, share.bulk, "done")
         tokens, at_s = self._room.get((share.bulk, share.partition), (0.0, 0.0))
-        self._room[share.bulk, share.partition] = (tokens - len(rows), at_s)
-        self._notice(row.id for row in rows)
+        self._room[share.bulk, share.partition] = (tokens - len(made), at_s)
+        self._notice(row for row in rows if row.number)
 
     async def _next(
         self,

@@ -12,14 +12,13 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol
-from uuid import UUID
 
 import structlog
 
 from motorcade.apps.commands.asking import ask, row_for
 from motorcade.apps.commands.config import Config
 from motorcade.apps.commands.desired import desired_subject, differs
-from motorcade.apps.commands.desk import full_of, insert
+from motorcade.apps.commands.desk import insert
 from motorcade.apps.commands.policy import Link
 from motorcade.apps.commands.row import Row
 from motorcade.clock import Clock
@@ -71,7 +70,7 @@ class DesiredRunner:
         own: Sequence[int],
         links: Callable[[int], Sequence[Link]],
         reported: Reported,
-        notice: Callable[[Iterable[UUID]], None],
+        notice: Callable[[Iterable[Row]], None],
         wake: Callable[[int, int, str], None],
     ) -> None:
         self._store = store
@@ -201,16 +200,15 @@ class DesiredRunner:
             )
             versions: dict[int, int] = dict(await cursor.fetchall())
             now = [(one, row) for one, row in made if versions.get(one.vehicle) == one.version]
-            full = await full_of(connection, [one.vehicle for one, _ in now])
-            rows = [row for one, row in now if one.vehicle not in full]
-            await insert(connection, rows, {})
+            rows = [row for _, row in now]
+            fits = await insert(connection, rows, {})
             for one, row in now:
                 await connection.execute(
                     "UPDATE desired_states SET converged = false, tries = tries + 1, next_us = %s,"
                     " command = %s WHERE vehicle = %s",
                     (
                         row.made_us + self._patience_us(one.tries),
-                        None if one.vehicle in full else row.id,
+                        row.id if row.id in fits else None,
                         one.vehicle,
                     ),
                 )
@@ -221,7 +219,7 @@ class DesiredRunner:
                         " tries = CASE WHEN %s THEN 0 ELSE tries END WHERE vehicle = %s",
                         (converged, next_us, converged, one.vehicle),
                     )
-        self._notice(row.id for row in rows)
+        self._notice(row for row in rows if row.number)
 
     def _patience_us(self, tries: int) -> int:
         wait_s = self._config.desired_first_s * float(1 << min(tries, 20))

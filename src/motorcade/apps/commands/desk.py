@@ -7,14 +7,14 @@ that many callers make at once are written together: one transaction a tenant at
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import msgspec
 
-from motorcade.apps.commands.asking import Asked, digest_of, row_for
+from motorcade.apps.commands.asking import Asked, digest_of, past_deadline, row_for
 from motorcade.apps.commands.hints import hint
 from motorcade.apps.commands.life import REACHED
 from motorcade.apps.commands.row import COLUMNS, Row
@@ -24,30 +24,17 @@ from motorcade.fleet.store import Connection, Store, one
 from motorcade.limits import COMMANDS_OPEN_PER_VEHICLE_MAX
 from motorcade.log.log import Log
 
-__all__ = ["Desk", "Page", "full_of", "insert", "skip_numbers"]
+__all__ = ["Desk", "Page", "insert", "skip_numbers"]
 
 _BATCH_MAX: Final = 1_000
 _NUMBER_TRIES: Final = 8
 _GAP_S: Final = 0.015
 """Between two transactions of a tenant at least, and no less than the first took: what comes
 meanwhile shares the next one. One alone waits for nothing."""
-_INSERTED: Final[Mapping[str, str]] = {
-    "id": "uuid",
-    "tenant": "bigint",
-    "vehicle": "bigint",
-    "partition": "smallint",
-    "kind": "text",
-    "parameters": "jsonb",
-    "class": "text",
-    "priority": "smallint",
-    "tries_max": "integer",
-    "made_us": "bigint",
-    "deadline_us": "bigint",
-    "maker": "text",
-    "bulk": "uuid",
-    "idempotency": "text",
-    "digest": "bytea",
-}
+_INSERTED: Final = (
+    *("id", "tenant", "vehicle", "partition", "kind", "parameters", "priority", "tries_max"),
+    *("made_us", "deadline_us", "maker", "bulk"),
+)
 
 
 class Page(NamedTuple):
@@ -86,10 +73,11 @@ class Desk:
     async def add(self, tenant: int, vehicle: int, asked: Asked) -> Row:
         """Make a command. The same idempotency key with the same content gives the command that was
         made then; with other content ``Conflict``. ``CapacityError`` where the vehicle has too many
-        open ones."""
-        row = row_for(
-            asked, tenant, vehicle, partitions=self._partitions, now_us=self._clock.now_us()
-        )
+        open ones; ``Invalid`` for a deadline that is past, unless it is such a repetition."""
+        now_us = self._clock.now_us()
+        if asked.late(now_us):
+            return await self._made_before(tenant, vehicle, asked)
+        row = row_for(asked, tenant, vehicle, partitions=self._partitions, now_us=now_us)
         done: asyncio.Future[Row] = asyncio.get_running_loop().create_future()
         queue = self._queues.setdefault(tenant, _Queue())
         queue.waiting.append(_New(row, asked.idempotency, digest_of(asked), done))
@@ -174,75 +162,78 @@ class Desk:
         queue.task = None
         self._queues.pop(tenant, None)
 
+    async def _made_before(self, tenant: int, vehicle: int, asked: Asked) -> Row:
+        """What was made under the key of a command whose deadline is past by now."""
+        async with self._store.tenant(tenant) as connection:
+            before = await _before(connection, tenant, [(vehicle, asked.idempotency)])
+        found = before.get((vehicle, asked.idempotency or ""))
+        if found is None:
+            raise past_deadline()
+        if found[1] != digest_of(asked):
+            raise _other_content()
+        return found[0]
+
     async def _insert(self, tenant: int, batch: list[_New]) -> list[Row]:
+        first = _first_of_each(batch)
         for _ in range(_NUMBER_TRIES):
             try:
-                async with self._store.tenant(tenant) as connection:
+                async with self._store.unscoped() as connection:
                     made = await insert(
                         connection,
-                        [new.row for new in batch],
-                        {new.row.id: (new.idempotency, new.digest) for new in batch},
+                        [new.row for new in first],
+                        {new.row.id: (new.idempotency, new.digest) for new in first},
+                        tenant=tenant,
                     )
-                    left = [new for new in batch if new.row.id not in made]
-                    before = await _before(connection, tenant, left)
                 break
             except Conflict:  # a number is still in use by a command 65,535 commands old
                 async with self._store.tenant(tenant) as connection:
                     await skip_numbers(connection, [new.row.vehicle for new in batch])
         else:
             raise CapacityError("The vehicle has no number left for a command.", 60.0)
-        for new in batch:
+        if left := [new for new in batch if new.row.id not in made]:
+            async with self._store.tenant(tenant) as connection:
+                keys = [(new.row.vehicle, new.idempotency) for new in left]
+                before = await _before(connection, tenant, keys)
+            for new in left:
+                _repeat(new, before)
+        for new in first:
             if new.row.id in made:
                 _give(new, new.row)
-            else:
-                _repeat(new, before)
-        return [new.row for new in batch if new.row.id in made]
+        return [new.row for new in first if new.row.id in made]
 
 
 async def insert(
-    connection: Connection, rows: Sequence[Row], keys: Mapping[UUID, tuple[str | None, bytes]]
+    connection: Connection,
+    rows: Sequence[Row],
+    keys: Mapping[UUID, tuple[str | None, bytes]],
+    *,
+    tenant: int = 0,
 ) -> set[UUID]:
     """Write new commands and give them their numbers. Left out are those whose idempotency key was
-    used before, and those of vehicles with as many open commands as they may have. Returns the ids
-    of those made. Raises ``Conflict`` where a number is taken."""
+    used before, and those beyond what their vehicle may have open. Returns the ids of those made.
+    Raises ``Conflict`` where a number is taken. ``tenant``: on a connection without a scope, whose
+    they are; it is a transaction of its own then."""
     if not rows:
         return set()
     values = []
     for row in rows:
         idempotency, digest = keys.get(row.id, (None, b""))
-        value = {name: getattr(row, name, None) for name in _INSERTED}
+        value = {name: getattr(row, name) for name in _INSERTED}
         value["class"] = row.message_class
         value["idempotency"] = idempotency
         value["digest"] = "\\x" + digest.hex()
         values.append(value)
-    cursor = await connection.execute(_INSERT, (msgspec.json.encode(values).decode(),))
+    news = msgspec.json.encode(values).decode()
+    if tenant:
+        query = "SELECT id, number FROM command_make(%s, %s::jsonb, %s)"
+        cursor = await connection.execute(query, (tenant, news, COMMANDS_OPEN_PER_VEHICLE_MAX))
+    else:
+        query = "SELECT id, number FROM command_insert(%s::jsonb, %s)"
+        cursor = await connection.execute(query, (news, COMMANDS_OPEN_PER_VEHICLE_MAX))
     numbers: dict[UUID, int] = dict(await cursor.fetchall())
     for row in rows:
         row.number = numbers.get(row.id, 0)
     return set(numbers)
-
-
-_INSERT: Final = (
-    (
-        "WITH v AS (SELECT v.* FROM jsonb_to_recordset(%s::jsonb) AS v ("
-        + ", ".join(f"{name} {kind}" for name, kind in _INSERTED.items())
-        + ") WHERE (SELECT count(*) FROM commands c WHERE c.vehicle = v.vehicle"
-        " AND c.state IN ('queued', 'sent', 'delivered'))"
-        f" < {COMMANDS_OPEN_PER_VEHICLE_MAX}), n AS (INSERT INTO command_numbers AS n"
-        " (vehicle, tenant, last) SELECT vehicle, min(tenant), count(*) FROM v"
-        " GROUP BY vehicle ORDER BY vehicle ON CONFLICT (vehicle) DO UPDATE"
-        " SET last = (n.last + excluded.last - 1) % 65535 + 1 RETURNING vehicle, last),"
-        " p AS (SELECT v.*, n.last - count(*) OVER (PARTITION BY v.vehicle)"
-        " + row_number() OVER (PARTITION BY v.vehicle ORDER BY v.id) - 1 AS place"
-        " FROM v JOIN n USING (vehicle))"
-        f" INSERT INTO commands (number, {', '.join(_INSERTED)})"
-        f" SELECT (place + 65535) % 65535 + 1, {', '.join(_INSERTED)} FROM p"
-        " ON CONFLICT (tenant, vehicle, idempotency) WHERE idempotency IS NOT NULL DO NOTHING"
-        " RETURNING id, number"
-    )
-    .replace("% 65535", "%% 65535")
-    .encode()
-)
 
 
 async def _get(connection: Connection, tenant: int, command: UUID, vehicle: int | None) -> Row:
@@ -257,30 +248,14 @@ async def _get(connection: Connection, tenant: int, command: UUID, vehicle: int 
     return Row(*found)
 
 
-async def full_of(connection: Connection, vehicles: Iterable[int]) -> set[int]:
-    """Vehicles that have as many open commands as they may."""
-    cursor = await connection.execute(
-        "SELECT vehicle FROM commands WHERE vehicle = ANY(%s::bigint[])"
-        " AND state IN ('queued', 'sent', 'delivered') GROUP BY vehicle HAVING count(*) >= %s",
-        (list(vehicles), COMMANDS_OPEN_PER_VEHICLE_MAX),
-    )
-    return {row[0] for row in await cursor.fetchall()}
-
-
 async def _before(
-    connection: Connection, tenant: int, repeated: Sequence[_New]
+    connection: Connection, tenant: int, keys: Sequence[tuple[int, str | None]]
 ) -> dict[tuple[int, str], tuple[Row, bytes]]:
-    """The commands that were made under the same idempotency keys."""
-    if not repeated:
-        return {}
+    """The commands that were made under idempotency keys of vehicles."""
     cursor = await connection.execute(
         f"SELECT idempotency, digest, {COLUMNS} FROM commands WHERE tenant = %s"
         " AND vehicle = ANY(%s::bigint[]) AND idempotency = ANY(%s::text[])".encode(),
-        (
-            tenant,
-            [new.row.vehicle for new in repeated],
-            [new.idempotency for new in repeated],
-        ),
+        (tenant, [vehicle for vehicle, _ in keys], [key for _, key in keys]),
     )
     found: dict[tuple[int, str], tuple[Row, bytes]] = {}
     for key, digest, *rest in await cursor.fetchall():
@@ -302,9 +277,22 @@ def _repeat(new: _New, before: Mapping[tuple[int, str], tuple[Row, bytes]]) -> N
     if found is None:
         _fail(new, CapacityError("The vehicle has too many open commands.", 30.0))
     elif found[1] != new.digest:
-        _fail(new, Conflict("This idempotency key was used for another command."))
+        _fail(new, _other_content())
     else:
         _give(new, found[0])
+
+
+def _first_of_each(batch: Sequence[_New]) -> list[_New]:
+    """Without those that repeat a key of the batch itself."""
+    first: dict[Any, _New] = {}
+    for new in batch:
+        name = new.row.id if new.idempotency is None else (new.row.vehicle, new.idempotency)
+        first.setdefault(name, new)
+    return list(first.values())
+
+
+def _other_content() -> Conflict:
+    return Conflict("This idempotency key was used for another command.")
 
 
 def _give(new: _New, row: Any) -> None:

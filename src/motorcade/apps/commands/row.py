@@ -15,7 +15,7 @@ from motorcade.protocols.commands import Command
 __all__ = ["COLUMNS", "SAVED", "Row", "plain"]
 
 
-class Row(msgspec.Struct):
+class Row(msgspec.Struct, array_like=True):
     """One command. Times are µs UTC. The fields are the columns of ``commands``, in the order of
     ``COLUMNS``; ``message_class`` is ``class`` there."""
 
@@ -69,23 +69,11 @@ COLUMNS: Final = ", ".join(
 )
 """What a query selects to make a ``Row`` of each tuple."""
 
-SAVED: Final[Mapping[str, str]] = {
-    "state": "text",
-    "code": "text",
-    "detail": "text",
-    "facts": "jsonb",
-    "notes": "jsonb",
-    "tries": "integer",
-    "attempts": "jsonb",
-    "keys": "text[]",
-    "wait_us": "bigint",
-    "next_us": "bigint",
-    "sent_us": "bigint",
-    "delivered_us": "bigint",
-    "ended_us": "bigint",
-    "reached": "smallint",
-}
-"""Columns that change during a command's life, with PostgreSQL's types."""
+SAVED: Final = (
+    *("state", "code", "detail", "facts", "notes", "tries", "attempts", "keys"),
+    *("wait_us", "next_us", "sent_us", "delivered_us", "ended_us", "reached"),
+)
+"""Columns that change during a command's life; ``command_turn`` of the migrations writes them."""
 
 _DEPTH_MAX: Final = 8
 

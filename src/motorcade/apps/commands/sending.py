@@ -78,7 +78,7 @@ class Sender:
                 Downlink(
                     link=flight.link.link if flight.link else "",
                     vehicle=flight.vehicle,
-                    command=flight.command,
+                    command=flight.row.command(),
                 )
                 for flight in flights
             ]
@@ -98,4 +98,6 @@ class Sender:
                 _log.warning("a gateway does not answer", gateway=incarnation, why=error.detail)
         except MotorcadeError as error:
             _log.error("a gateway failed", gateway=incarnation, why=error.detail)
+        except Exception:  # a fault of ours: what waits for a word must get one
+            _log.exception("a gateway could not be asked", gateway=incarnation)
         self._done([Result(flight, one, at_us) for flight, one in zip(flights, said, strict=True)])

@@ -25,6 +25,7 @@ from motorcade.apps.commands.inbox import Entry, Inbox
 from motorcade.apps.commands.life import ENDED
 from motorcade.apps.commands.policies import Policies
 from motorcade.apps.commands.policy import Link, usable
+from motorcade.apps.commands.row import Row
 from motorcade.apps.commands.sending import Sender
 from motorcade.apps.commands.telling import Teller
 from motorcade.apps.commands.timers import Timers
@@ -37,6 +38,7 @@ from motorcade.log.downlink import Downlinked
 from motorcade.log.log import Log
 from motorcade.log.posting import EventRecord
 from motorcade.signals.catalogue import Catalogue
+from motorcade.tasks import ended
 
 __all__ = ["CommandsService", "Links"]
 
@@ -101,7 +103,7 @@ class CommandsService:
         self._results: list[Result] = []
         self._silent: set[UUID] = set()
         self._looks: dict[int, int] = {}
-        self._hinted: set[UUID] = set()
+        self._hinted: list[Row] = []
         self._told: dict[UUID, int] = {}
         self._inbox = Inbox(self._own)
         self._timers = Timers()
@@ -142,40 +144,48 @@ class CommandsService:
         """Have a vehicle without a link woken."""
         self._waking.wake(tenant, vehicle, reason)
 
-    def notice(self, commands: Iterable[UUID]) -> None:
+    def notice(self, commands: Iterable[Row]) -> None:
         """Commands were made in this very process."""
-        self._hinted.update(commands)
+        self._hinted += commands
         self._more.set()
 
     async def run(self) -> None:
-        """Work until cancelled. Raises ``Conflict`` where another process took partitions over."""
+        """Work until cancelled. Raises ``Conflict`` where another process took partitions over, and
+        whatever ended the telling."""
         async with self._serving():
-            started = False
-            while True:
-                try:
-                    if not started:
-                        await self._begin()
-                        started = True
-                    await self._wait()
-                    await asyncio.sleep(max(self._free_s - time.monotonic(), 0))
-                    began_s = time.monotonic()
-                    await self._one_turn()
-                    # Where PostgreSQL is slow it gets as much rest as it had work.
-                    ended_s = time.monotonic()
-                    gap_s = self._config.turn_gap_ms / 1e3
-                    self._free_s = max(began_s + gap_s, 2 * ended_s - began_s)
-                except (DependencyError, CapacityError) as error:
-                    self.counts["turns_failed"] += 1
-                    _log.warning("commands wait", why=error.detail)
-                    started = False  # what the failed transaction did is not known
-                    await asyncio.sleep(_RETRY_S)
+            tasks = [asyncio.create_task(self._teller.run()), asyncio.create_task(self._turns())]
+            try:
+                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    task.result()
+            finally:
+                await ended(*tasks)
+
+    async def _turns(self) -> None:
+        started = False
+        while True:
+            try:
+                if not started:
+                    await self._begin()
+                    started = True
+                await self._wait()
+                await asyncio.sleep(max(self._free_s - time.monotonic(), 0))
+                began_s = time.monotonic()
+                await self._one_turn()
+                # Where PostgreSQL is slow it gets as much rest as it had work.
+                ended_s = time.monotonic()
+                gap_s = self._config.turn_gap_ms / 1e3
+                self._free_s = max(began_s + gap_s, 2 * ended_s - began_s)
+            except (DependencyError, CapacityError) as error:
+                self.counts["turns_failed"] += 1
+                _log.warning("commands wait", why=error.detail)
+                started = False  # what the failed transaction did is not known
+                await asyncio.sleep(_RETRY_S)
 
     @contextlib.asynccontextmanager
     async def _serving(self) -> AsyncIterator[None]:
-        """The tasks and subscriptions beside the turns."""
+        """What is open beside the turns."""
         async with contextlib.AsyncExitStack() as stack:
-            telling = asyncio.create_task(self._teller.run())
-            stack.callback(telling.cancel)
             stack.push_async_callback(self._sender.close)
             stack.push_async_callback(self._waking.close)
             for partition in self._own:
@@ -219,7 +229,7 @@ class CommandsService:
             return True
         if now_us >= min(self._poll_us, self._deadline_us):
             return True
-        return self._inbox.has_ready(self.flights.asked)
+        return self._inbox.has_ready(self._unsure())
 
     async def _one_turn(self) -> None:
         began = time.perf_counter()
@@ -230,14 +240,14 @@ class CommandsService:
             await self._house(now_us)
         given, entries = self._gather(poll)
         try:
-            async with self._store.platform() as connection:
-                effects = await self._turn.run(connection, given, self._clock.now_us())
+            effects = await self._turn.run(self._store, given, self._clock.now_us())
         except BaseException:
             self._put_back(given, entries)
             raise
         self._held = dict(given.held)
         self._room.set()
         self._teller.forget(given.told)
+        self.flights.told(given.told)
         self.counts["answers"] += len(given.answers)
         self._take_in(effects)
         self.counts["turns"] += 1
@@ -245,7 +255,7 @@ class CommandsService:
 
     def _gather(self, poll: bool) -> tuple[Inputs, list[Entry]]:
         """What has come in, taken out of its places."""
-        entries = self._inbox.ready(self.flights.asked)
+        entries = self._inbox.ready(self._unsure())
         held = dict(self._held)
         for partition, sequence in self._inbox.sequences(entries).items():
             held[partition] = held[partition]._replace(sequence=sequence)
@@ -257,24 +267,30 @@ class CommandsService:
             silent=list(self._silent),
             answers=[answer for entry in entries for answer in entry.answers],
             looks=self._looks,
-            fresh=list(self._hinted),
+            fresh=self._hinted,
             told=told,
             poll=poll,
             expiring=[p for p in self._own if held[p].sequence >= self._had[p]],
             deadline_us=self._deadline_us,
         )
         self._results, self._silent, self._looks = [], set(), {}
-        self._hinted = set()
+        self._hinted = []
         for name in told:
             del self._told[name]
         return given, entries
+
+    def _unsure(self) -> Callable[[int], bool]:
+        """Whether a gateway has yet to say what it did for a vehicle; what it said by now is
+        accounted for in the same turn as the answers."""
+        said = {result.flight.id for result in self._results}
+        return lambda vehicle: self.flights.asked(vehicle, said)
 
     def _put_back(self, given: Inputs, entries: Sequence[Entry]) -> None:
         """The turn failed: all of it is still to be accounted for."""
         self._results = [*given.results, *self._results]
         self._silent.update(given.silent)
         self._looks = {**given.looks, **self._looks}
-        self._hinted.update(given.fresh)
+        self._hinted = [*given.fresh, *self._hinted]
         for name, bits in given.told.items():
             self._told[name] = self._told.get(name, 0) | bits
         self._inbox.put_back(entries)
@@ -352,7 +368,7 @@ class CommandsService:
 
     async def _hint(self, _: str, payload: bytes) -> None:
         try:
-            self._hinted.update(read_hint(payload))
+            self._hinted += [row for row in read_hint(payload) if row.partition in self._held]
         except CorruptionError:
             self._poll_us = 0
         self._more.set()

@@ -12,26 +12,24 @@ from uuid import UUID
 
 import msgspec
 
+from motorcade.apps.commands.asking import id_before
 from motorcade.apps.commands.row import COLUMNS, SAVED, Row
 from motorcade.fleet.store import Connection, one
 
 __all__ = [
+    "Claimed",
     "Held",
     "Wanted",
     "Waiting",
     "by_index",
-    "claim",
     "due",
-    "fresh",
-    "hold",
     "locked",
     "matched",
     "next_deadline",
     "out",
-    "save",
     "sweep",
     "take_over",
-    "tell",
+    "turn",
     "untold",
     "waiting",
     "waiting_of",
@@ -57,12 +55,16 @@ class Waiting(NamedTuple):
     next_us: int
 
 
-class Wanted(NamedTuple):
+class Wanted(msgspec.Struct, frozen=True):
     """A vehicle that can be sent ``free`` commands of some classes."""
 
     vehicle: int
     free: int
     classes: Sequence[str]
+
+
+Claimed = Callable[[], Awaitable[list[Row]]]
+"""The commands of a claim."""
 
 
 async def take_over(connection: Connection, partitions: Sequence[int]) -> dict[int, Held]:
@@ -86,24 +88,39 @@ async def by_index(connection: Connection) -> None:
     )
 
 
-async def hold(connection: Connection, held: Mapping[int, Held]) -> Callable[[], Awaitable[bool]]:
-    """Write how far the partitions are. What this returns is to be asked before the end: false
-    where one of them is another process's now. (The answer comes with a later one.)"""
-    cursor = await connection.execute(
-        "UPDATE command_positions p SET sequence = greatest(p.sequence, v.sequence) FROM"
-        " unnest(%s::smallint[], %s::bigint[], %s::bigint[]) AS v (partition, sequence, fence)"
-        " WHERE p.partition = v.partition AND p.fence = v.fence RETURNING p.partition",
-        (
-            list(held),
-            [one.sequence for one in held.values()],
-            [one.fence for one in held.values()],
-        ),
-    )
+async def turn(
+    connection: Connection,
+    *,
+    held: Mapping[int, Held] | None = None,
+    told: Mapping[UUID, int] | None = None,
+    saved: Iterable[Row] = (),
+    wanted: Sequence[Wanted] = (),
+    now_us: int = 0,
+    until_us: int = 0,
+) -> Claimed:
+    """Write how far the partitions are, which states the log has (by their bits), and changed rows,
+    of which those that have ended meanwhile stay as they are. Then take the next commands of
+    vehicles for sending: by priority, then age. A claimed command is no longer cancelled; who is
+    being cancelled right now is passed over. ``Conflict`` where a partition is another process's
+    now. One statement, of the platform's scope whatever the connection's; what this returns is
+    to be asked for the claimed rows, at best after the commit."""
+    written = {
+        "held": [
+            {"partition": partition, "sequence": one.sequence, "fence": one.fence}
+            for partition, one in (held or {}).items()
+        ],
+        "told": [{"id": name, "told": bits} for name, bits in (told or {}).items()],
+        "saved": [{"id": row.id, **{name: getattr(row, name) for name in SAVED}} for row in saved],
+        "wanted": wanted,
+        "now_us": now_us,
+        "until_us": until_us,
+    }
+    cursor = await connection.execute(_TURN, (msgspec.json.encode(written).decode(),))
 
-    async def mine() -> bool:
-        return len(await cursor.fetchall()) == len(held)
+    async def rows() -> list[Row]:
+        return [Row(*row) for row in await cursor.fetchall()]
 
-    return mine
+    return rows
 
 
 async def locked(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, Row]:
@@ -114,16 +131,6 @@ async def locked(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, Row]
         (list(ids),),
     )
     return {row[0]: Row(*row) for row in await cursor.fetchall()}
-
-
-async def fresh(connection: Connection, ids: Iterable[UUID], own: Sequence[int]) -> list[Row]:
-    """Commands a hint named, of own partitions."""
-    cursor = await connection.execute(
-        f"SELECT {COLUMNS} FROM commands"
-        " WHERE id = ANY(%s::uuid[]) AND partition = ANY(%s::smallint[])".encode(),
-        (list(ids), list(own)),
-    )
-    return [Row(*row) for row in await cursor.fetchall()]
 
 
 async def untold(connection: Connection, own: Sequence[int], limit: int) -> list[Row]:
@@ -164,57 +171,22 @@ async def due(
     return {row[0]: Row(*row) for row in await cursor.fetchall()}
 
 
-async def next_deadline(connection: Connection, own: Sequence[int]) -> int | None:
-    """The earliest deadline of an open command."""
+async def next_deadline(connection: Connection, own: Sequence[int], after_us: int) -> int | None:
+    """The earliest deadline of an open command that is not past."""
     row = await one(
         connection,
         "SELECT min(m.us) FROM unnest(%s::smallint[]) AS p (partition) CROSS JOIN LATERAL ("
         " SELECT c.deadline_us AS us FROM commands c WHERE c.partition = p.partition"
-        f" AND c.state IN {_OPEN} ORDER BY c.deadline_us LIMIT 1) m",
-        (list(own),),
+        f" AND c.state IN {_OPEN} AND c.deadline_us > %s ORDER BY c.deadline_us LIMIT 1) m",
+        (list(own), after_us),
     )
     return None if row is None else row[0]
-
-
-async def save(connection: Connection, rows: Iterable[Row]) -> None:
-    """Write changed rows back; one that has ended meanwhile stays as it is."""
-    saved = [{"id": row.id.hex, **{name: getattr(row, name) for name in SAVED}} for row in rows]
-    if saved:
-        await connection.execute(_SAVE, (msgspec.json.encode(saved).decode(),))
-
-
-async def tell(connection: Connection, told: Mapping[UUID, int]) -> None:
-    """Remember which states the log has, by their bits."""
-    await connection.execute(
-        "UPDATE commands c SET told = c.told | v.told FROM"
-        " unnest(%s::uuid[], %s::smallint[]) AS v (id, told) WHERE c.id = v.id",
-        (list(told), list(told.values())),
-    )
-
-
-async def claim(
-    connection: Connection, wanted: Sequence[Wanted], now_us: int, until_us: int
-) -> list[Row]:
-    """Take the next commands of vehicles for sending: by priority, then age. A claimed command is
-    no longer cancelled; who is being cancelled right now is passed over."""
-    cursor = await connection.execute(
-        _CLAIM,
-        (
-            [one.vehicle for one in wanted],
-            [one.free for one in wanted],
-            [" ".join(one.classes) for one in wanted],
-            now_us,
-            now_us,
-            until_us,
-        ),
-    )
-    return [Row(*row) for row in await cursor.fetchall()]
 
 
 async def out(connection: Connection, own: Sequence[int]) -> dict[UUID, Row]:
     """Commands of which a try is out, locked."""
     cursor = await connection.execute(
-        f"SELECT {COLUMNS} FROM commands WHERE wait_us > 0"
+        f"SELECT {COLUMNS} FROM commands WHERE wait_us > 0 AND state IN {_OPEN}"
         " AND partition = ANY(%s::smallint[]) FOR UPDATE".encode(),
         (list(own),),
     )
@@ -249,31 +221,14 @@ async def waiting_of(connection: Connection, vehicles: Iterable[int]) -> list[Wa
 async def sweep(connection: Connection, own: Sequence[int], before_us: int, limit: int) -> int:
     """Forget commands that ended before a time; returns how many."""
     cursor = await connection.execute(
-        "WITH old AS (SELECT id FROM commands WHERE partition = ANY(%s::smallint[])"
-        " AND ended_us < %s AND told = reached LIMIT %s FOR UPDATE SKIP LOCKED),"
+        "WITH old AS (SELECT id FROM commands WHERE id < %s AND partition = ANY(%s::smallint[])"
+        " AND ended_us < %s AND told = reached ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED),"
         " gone AS (DELETE FROM commands WHERE id IN (SELECT id FROM old) RETURNING 1)"
         " SELECT count(*) FROM gone",
-        (list(own), before_us, limit),
+        (id_before(before_us), list(own), before_us, limit),
     )
     row = await cursor.fetchone()
     return int(row[0]) if row else 0
 
 
-_SAVE: Final = (
-    "UPDATE commands c SET "
-    + ", ".join(f"{name} = v.{name}" for name in SAVED)
-    + " FROM jsonb_to_recordset(%s::jsonb) AS v (id uuid, "
-    + ", ".join(f"{name} {kind}" for name, kind in SAVED.items())
-    + f") WHERE c.id = v.id AND (c.state IN {_OPEN} OR c.state = v.state)"
-).encode()
-
-_CLAIM: Final = (
-    "WITH picked AS (SELECT c.id FROM unnest(%s::bigint[], %s::integer[], %s::text[])"
-    " AS w (vehicle, free, classes) CROSS JOIN LATERAL (SELECT id FROM commands"
-    " WHERE wait_us = 0 AND state IN ('queued', 'sent') AND vehicle = w.vehicle"
-    " AND class = ANY(string_to_array(w.classes, ' ')) AND next_us <= %s AND deadline_us > %s"
-    " ORDER BY priority DESC, made_us, id LIMIT w.free FOR UPDATE SKIP LOCKED) c)"
-    " UPDATE commands SET wait_us = %s, tries = tries + 1"
-    " FROM picked WHERE commands.id = picked.id RETURNING "
-    + ", ".join("commands." + name for name in COLUMNS.split(", "))
-).encode()
+_TURN: Final = f"SELECT {COLUMNS} FROM command_turn(%s::jsonb)".encode()

@@ -3,11 +3,15 @@
 In: gateways' replies, vehicles' answers, silences, vehicles to look at, commands just made. Out:
 rows changed and commands claimed for sending; nothing in memory changes before the commit. A turn
 that fails is made again with the same input: every step asks the row what is still true.
+
+The usual turn is one statement: what is out is known (``Flight.row``), so nothing is read before it
+is written.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -21,8 +25,7 @@ from motorcade.apps.commands.policies import Policies
 from motorcade.apps.commands.policy import Link, classes_of, silence_s, usable
 from motorcade.apps.commands.row import Row
 from motorcade.apps.commands.rules import OPEN
-from motorcade.errors import Conflict
-from motorcade.fleet.store import Connection
+from motorcade.fleet.store import Connection, Store
 from motorcade.log.downlink import Downlinked
 from motorcade.log.events import CommandAnswered
 
@@ -56,7 +59,8 @@ class Inputs:
     answers: Sequence[CommandAnswered] = ()
     looks: dict[int, int] = field(default_factory=dict)
     """Vehicles that may be sent something, with their tenants, 0 where not known."""
-    fresh: Sequence[UUID] = ()
+    fresh: Sequence[Row] = ()
+    """Commands just made or cancelled."""
     told: Mapping[UUID, int] = field(default_factory=dict)
     poll: bool = False
     expiring: Sequence[int] = ()
@@ -101,58 +105,104 @@ class Turn:
         self._flights = flights
         self._own = own
 
-    async def run(self, connection: Connection, given: Inputs, now_us: int) -> Effects:
-        """Account for ``given``. Raises ``Conflict`` where another process has taken over."""
-        effects = Effects()
-        await store.by_index(connection)
-        mine = await store.hold(connection, given.held)
-        if given.told:
-            await store.tell(connection, given.told)
-        await self._account(connection, given, effects, now_us)
-        await store.save(connection, effects.changed.values())
-        await self._expire(connection, given, effects, now_us)
-        await self._find(connection, given, effects)
-        await self._claim(connection, given, effects, now_us)
-        if not await mine():
-            raise Conflict("another process has taken over partitions of this one")
+    async def run(self, scopes: Store, given: Inputs, now_us: int) -> Effects:
+        """Account for ``given``, durably. Raises ``Conflict`` where another process has taken
+        over."""
+        effects = Effects(fresh=list(given.fresh), deadline_us=given.deadline_us)
+        named, unknown = self._named(given)
+        ids = {*(one.flight.id for one in given.results), *given.silent, *named.values()}
+        if not unknown and self._plain(given, ids, now_us):
+            self._account(given, effects, named, self._copies(ids, given.told), now_us)
+            async with scopes.unscoped() as connection:
+                claimed = await self._write(connection, given, effects, given.looks, now_us)
+        else:
+            async with scopes.platform() as connection:
+                await store.by_index(connection)
+                named |= await _looked_up(connection, unknown)
+                rows = self._copies({*ids, *named.values()}, given.told)
+                if others := {*ids, *named.values()} - rows.keys():
+                    rows |= await store.locked(connection, others)
+                self._account(given, effects, named, rows, now_us)
+                await self._expire(connection, given, effects, now_us)
+                if given.poll:
+                    effects.fresh += await store.untold(connection, self._own, _FRESH_MAX)
+                looks = await _introduced(connection, given.looks, effects, now_us)
+                claimed = await self._write(connection, given, effects, looks, now_us)
+        for row in await claimed():
+            self._start(row, effects, now_us + CLAIM_US)
         return effects
 
     async def recover(self, connection: Connection, now_us: int) -> Effects:
         """What is out by the table and not by memory: awaited further where an answer may come,
-        tried again where it is not known to have been sent."""
+        tried again where it is not known to have been sent. Memory is set right by the table."""
         effects = Effects()
         await store.by_index(connection)
-        for row in (await store.out(connection, self._own)).values():
-            if row.id in self._flights:
+        rows = await store.out(connection, self._own)
+        known = self._flights.ids()
+        if gone := known - rows.keys():
+            rows.update(await store.locked(connection, gone))
+        for row in rows.values():
+            if (flight := self._flights.get(row.id)) is not None:
+                out = row.wait_us > 0
+                effects.flights[row.id] = msgspec.structs.replace(flight, row=row) if out else None
                 continue
             last = row.attempts[-1] if row.attempts else {}
-            flight = Flight.of(row, row.wait_us, frozenset({str(last.get("link", ""))}))
+            tried = frozenset({str(last.get("link", ""))})
+            flight = Flight(row, tried=tried, until_us=row.wait_us)
             if last.get("code") == "sent" and row.wait_us > now_us:
                 effects.flights[row.id] = flight
             else:
                 self._silence(row, flight, effects, now_us)
-        await store.save(connection, effects.changed.values())
+        await store.turn(connection, saved=effects.changed.values())
         return effects
 
-    async def _account(
-        self, connection: Connection, given: Inputs, effects: Effects, now_us: int
+    def _named(self, given: Inputs) -> tuple[dict[int, UUID], dict[int, tuple[int, str]]]:
+        """Answers' places with the commands they mean; and vehicle and key of those to none that is
+        out. Keys a gateway has just told are not known of what is out yet."""
+        told = {(r.flight.vehicle, r.said.key): r.flight.id for r in given.results if r.said}
+        named: dict[int, UUID] = {}
+        unknown: dict[int, tuple[int, str]] = {}
+        for place, answer in enumerate(given.answers):
+            key = answer.key.replace("\0", "")
+            name = told.get((answer.vehicle, key)) or self._flights.named(answer.vehicle, key)
+            if name is None:
+                unknown[place] = (answer.vehicle, key)
+            else:
+                named[place] = name
+        return named, unknown
+
+    def _plain(self, given: Inputs, ids: Iterable[UUID], now_us: int) -> bool:
+        """Whether a turn can be made without asking the table anything."""
+        return (
+            not given.poll
+            and given.deadline_us > now_us
+            and all(given.looks.values())
+            and all(self._flights.get(name) is not None for name in ids)
+        )
+
+    def _copies(self, ids: Iterable[UUID], told: Mapping[UUID, int]) -> dict[UUID, Row]:
+        """Rows of what is out, to be changed."""
+        rows: dict[UUID, Row] = {}
+        for name in ids:
+            if (flight := self._flights.get(name)) is not None:
+                rows[name] = row = copy(flight.row)
+                row.told |= told.get(name, 0)
+        return rows
+
+    def _account(
+        self,
+        given: Inputs,
+        effects: Effects,
+        named: Mapping[int, UUID],
+        rows: Mapping[UUID, Row],
+        now_us: int,
     ) -> None:
-        named: list[tuple[CommandAnswered, UUID]] = []
-        if given.answers:
-            asked = [(one.vehicle, one.key.replace("\0", "")) for one in given.answers]
-            found = await store.matched(connection, asked)
-            # Keys a gateway has just told are not in the table yet.
-            known = {(r.flight.vehicle, r.said.key): r.flight.id for r in given.results if r.said}
-            places = {place: known.get(asked[place]) for place in range(len(asked))}
-            places.update((place, name) for place, name in found if places[place] is None)
-            named = [(given.answers[p], name) for p, name in sorted(places.items()) if name]
-            effects.unmatched = len(given.answers) - len(named)
-        ids = {*(one.flight.id for one in given.results), *given.silent, *(n for _, n in named)}
-        rows = await store.locked(connection, ids) if ids else {}
+        effects.unmatched = len(given.answers) - len(named)
         for result in given.results:
             self._result(rows.get(result.flight.id), result, effects, now_us)
-        for answer, name in named:
-            if (row := rows.get(name)) is not None and life.answered(row, answer):
+        for place, name in sorted(named.items()):
+            row = rows.get(name)
+            if row is not None and life.answered(row, given.answers[place]):
                 effects.changed[name] = row
                 self._let_go(row, effects)
         for name in given.silent:
@@ -178,13 +228,15 @@ class Turn:
                 patience_us = round(silence_s(of, link.bearer) * 1e6)
             key = said.key if said is not None else ""
             life.sent(row, attempt, key, result.at_us + patience_us)
-            effects.flights[row.id] = msgspec.structs.replace(flight, until_us=row.wait_us)
+            effects.flights[row.id] = msgspec.structs.replace(flight, row=row, until_us=row.wait_us)
             return
         life.unsent(row, attempt, said.code, said.detail)
         mute = flight.mute
         if said.code in ("unsupported", "invalid") and link is not None:
             mute |= {link.protocol}
-        flight = msgspec.structs.replace(flight, mute=mute, code=said.code, detail=said.detail)
+        flight = msgspec.structs.replace(
+            flight, row=row, mute=mute, code=said.code, detail=said.detail
+        )
         self._onward(row, flight, effects, now_us)
 
     def _silence(self, row: Row | None, flight: Flight, effects: Effects, now_us: int) -> None:
@@ -199,7 +251,7 @@ class Turn:
             life.given_up(row, "no_answer", detail, now_us)
             self._let_go(row, effects)
             return
-        self._onward(row, msgspec.structs.replace(flight, code=""), effects, now_us)
+        self._onward(row, msgspec.structs.replace(flight, row=row, code=""), effects, now_us)
 
     def _onward(self, row: Row, flight: Flight, effects: Effects, now_us: int) -> None:
         """Try the next link, or let go until there is hope again."""
@@ -243,39 +295,32 @@ class Turn:
     ) -> None:
         """End what is past its deadline, where no earlier answer can be underway."""
         if given.deadline_us > now_us and not given.poll:
-            effects.deadline_us = given.deadline_us
             return
-        rows = await store.due(connection, given.expiring, now_us, _DUE_MAX)
-        for row in rows.values():
-            life.expired(row)
-            self._let_go(row, effects)
-        await store.save(connection, rows.values())
-        effects.changed.update(rows)
-        effects.deadline_us = await store.next_deadline(connection, given.expiring) or _NEVER_US
+        due = await store.due(connection, given.expiring, now_us, _DUE_MAX)
+        for name in due:
+            row = effects.changed.get(name, due[name])
+            if row.state in OPEN:
+                life.expired(row)
+                self._let_go(row, effects)
+                effects.changed[name] = row
+        found = await store.next_deadline(connection, given.expiring, now_us)
+        effects.deadline_us = found or _NEVER_US
 
-    async def _find(self, connection: Connection, given: Inputs, effects: Effects) -> None:
-        """Commands just made, and those whose hint was lost."""
-        if given.fresh:
-            effects.fresh += await store.fresh(connection, given.fresh, self._own)
-        if given.poll:
-            effects.fresh += await store.untold(connection, self._own, _FRESH_MAX)
+    async def _write(
+        self,
+        connection: Connection,
+        given: Inputs,
+        effects: Effects,
+        looks: Mapping[int, int],
+        now_us: int,
+    ) -> store.Claimed:
+        """Write the turn, and take the next commands of the vehicles that can be reached."""
+        looks = {**looks, **effects.looks}
+        effects.looks = {}
         for row in effects.fresh:
             effects.deadline_us = min(effects.deadline_us, row.deadline_us)
             if row.state == "queued" and row.wait_us == 0:
-                effects.looks.setdefault(row.vehicle, row.tenant)
-
-    async def _claim(
-        self, connection: Connection, given: Inputs, effects: Effects, now_us: int
-    ) -> None:
-        """Take the next commands of the vehicles that can be reached."""
-        looks = {**given.looks, **{v: t for v, t in effects.looks.items() if t}}
-        effects.looks = {}
-        strangers = [vehicle for vehicle, tenant in looks.items() if not tenant]
-        if strangers:
-            for found in await store.waiting_of(connection, strangers):
-                looks[found.vehicle] = found.tenant
-                if found.next_us > now_us:
-                    effects.timers.append((found.next_us, found.vehicle, found.tenant))
+                looks.setdefault(row.vehicle, row.tenant)
         wanted: list[store.Wanted] = []
         room = min(self._config.claims_per_turn, self._config.flights_max - len(self._flights))
         flying = self._flying(effects)
@@ -288,10 +333,15 @@ class Turn:
                 continue
             wanted.append(one)
             room -= one.free
-        if wanted:
-            until_us = now_us + CLAIM_US
-            for row in await store.claim(connection, wanted, now_us, until_us):
-                self._start(row, effects, until_us)
+        return await store.turn(
+            connection,
+            held=given.held,
+            told=given.told,
+            saved=effects.changed.values(),
+            wanted=wanted,
+            now_us=now_us,
+            until_us=now_us + CLAIM_US,
+        )
 
     def _flying(self, effects: Effects) -> Callable[[int], int]:
         """How many commands of a vehicle are out once the effects are taken in."""
@@ -314,7 +364,7 @@ class Turn:
         return store.Wanted(vehicle, free, classes) if free > 0 and classes else None
 
     def _start(self, row: Row, effects: Effects, until_us: int) -> None:
-        flight = Flight.of(row, until_us)
+        flight = Flight(row, until_us=until_us)
         links = usable(self._policies.of(row.tenant), row.message_class, self._links(row.vehicle))
         if links:
             self._ask(flight, links[0], effects, until_us)
@@ -325,3 +375,27 @@ class Turn:
     def _backoff_us(self, tries: int) -> int:
         wait_s = self._config.backoff_first_s * float(1 << min(max(tries - 1, 0), 20))
         return round(min(wait_s, self._config.backoff_max_s) * 1e6)
+
+
+async def _looked_up(
+    connection: Connection, unknown: Mapping[int, tuple[int, str]]
+) -> dict[int, UUID]:
+    """The commands that answers (by place: vehicle and key) mean by the table."""
+    if not unknown:
+        return {}
+    places = list(unknown)
+    found = await store.matched(connection, list(unknown.values()))
+    return {places[place]: name for place, name in found}
+
+
+async def _introduced(
+    connection: Connection, looks: Mapping[int, int], effects: Effects, now_us: int
+) -> dict[int, int]:
+    """Vehicles to look at with their tenants, those that were not known too."""
+    known = {vehicle: tenant for vehicle, tenant in looks.items() if tenant}
+    if len(known) < len(looks):
+        for found in await store.waiting_of(connection, looks.keys() - known.keys()):
+            known[found.vehicle] = found.tenant
+            if found.next_us > now_us:
+                effects.timers.append((found.next_us, found.vehicle, found.tenant))
+    return known
