@@ -89,11 +89,8 @@ def columns_of(catalogue: Catalogue, rows: Sequence[Mapping[str, Any]]) -> Colum
     Numbers may be integers or floats (an integer signal takes a float without fraction), booleans
     only true and false, enumerations their words or codes, lists may hold nulls.
     """
-    groups: dict[tuple[str, ...], list[int]] = {}
-    for place, row in enumerate(rows):
-        groups.setdefault(tuple(row), []).append(place)
     parts: dict[str, list[_Piece]] = {}
-    for paths, places in groups.items():
+    for paths, places in _groups(rows).items():
         table = list(zip(*[rows[place].values() for place in places], strict=True))
         ready = arrays_of(list(map(catalogue.get, paths)), table)
         for at, path in enumerate(paths):
@@ -116,6 +113,17 @@ def columns_of(catalogue: Catalogue, rows: Sequence[Mapping[str, Any]]) -> Colum
         if array.null_count < len(array):
             signals[path] = array
     return Columns(signals, faults)
+
+
+def _groups(rows: Sequence[Mapping[str, Any]]) -> dict[tuple[str, ...], list[int]]:
+    """The places of rows with the same keys in the same order."""
+    names = list(map(tuple, rows))
+    if names and names.count(names[0]) == len(names):
+        return {names[0]: list(range(len(names)))}
+    groups: dict[tuple[str, ...], list[int]] = {}
+    for place, name in enumerate(names):
+        groups.setdefault(name, []).append(place)
+    return groups
 
 
 def readings(message: Any) -> list[Reading]:

@@ -135,6 +135,32 @@ def test_frames_of_other_protocols_are_left_to_them() -> None:
     assert channels(frames) == [b"gbt32960"]
 
 
+def test_a_tick_of_several_channels_is_sorted_by_them() -> None:
+    session = mqtt.Session()
+    session.identity, session.version, session.state = VIN, V5, CONNECTED
+    said = json.dumps({"ts": NOW, SPEED: 7}).encode()
+    packets = [
+        mqtt.encode_publish(VIN, said, channel=channel, qos=1, packet_id=row + 1)
+        for row, channel in enumerate(("json", "gbt32960", "cbor", "gbt32960"))
+    ]
+    frames = mqtt.hear(mqtt.cut([b"".join(packets)]).frames, [session], NOW).frames
+    assert channels(frames) == [b"json", b"gbt32960", b"cbor", b"gbt32960"]
+    assert {name: rows.tolist() for name, rows in mqtt.inner(frames).items()} == {
+        "gbt32960": [1, 3]
+    }
+    made = mqtt.decode(frames, NOW)
+    assert made.rows[0].tolist() == [0, 2]
+    assert channels(frames.take(np.array([], np.int64))) == []
+
+
+@pytest.mark.parametrize("odd", [b"{", b"", [], 7, {"ts": NOW}, {"signals": {}}, {SPEED: None}])
+def test_messages_are_read_the_same_beside_one_that_is_odd(odd: Any) -> None:
+    good = [{"ts": NOW + row, "signals": {SPEED: row}} for row in range(3)]
+    alone, beside = decoded(*good), decoded(*good, odd)
+    assert beside.batches[0].data.equals(alone.batches[0].data)
+    assert [(reject.frame, reject.code) for reject in beside.rejects] == [(3, "payload")]
+
+
 def test_a_channel_called_like_no_protocol_is_not_one() -> None:
     for channel in ("json", "cbor", "telemetry", "mqtt", "protocols"):
         assert mqtt.inner(heard(b"{}", channel=channel)) == {}

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from motorcade.errors import Invalid
 from motorcade.protocols.frames import Decoded, Frames, Reject
 from motorcade.protocols.mqtt.layout import Layout, layout, types
-from motorcade.protocols.mqtt.rows import channels, inner_rows, is_record
+from motorcade.protocols.mqtt.rows import inner_rows, is_record
 from motorcade.protocols.mqtt.words import CONNECT, DISCONNECT
 from motorcade.signals.batch import Quality, SignalBatch
 from motorcade.signals.catalogue import Catalogue, load_catalogue
@@ -64,8 +64,7 @@ def decode(frames: Frames, ingest_time: int, settings: Mapping[int, Any] | None 
     rejects: list[Reject] = []
     records = np.flatnonzero(is_record(frames))
     if len(records):
-        named = channels(_some(frames, records))
-        others = np.array(inner_rows(named), bool)
+        others = inner_rows(_some(frames, records))
         if others.any():
             records = records[~others]
     if len(records):

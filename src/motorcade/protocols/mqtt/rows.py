@@ -65,6 +65,9 @@ def vins(frames: Frames) -> list[bytes]:
 
 def channels(frames: Frames) -> list[bytes]:
     """The channel of every publish; frames that are none have an empty one."""
+    only = _channel_of_all(frames) if len(frames) else None
+    if only is not None:
+        return [only] * len(frames)
     found = [b""] * len(frames)
     rows = np.flatnonzero(types(frames) == PUBLISH)
     if not len(rows):
@@ -72,22 +75,22 @@ def channels(frames: Frames) -> list[bytes]:
     where = layout(frames)
     good, begin = where.good[rows], where.topic_at[rows] + CHANNEL_AT
     end = np.where(good, begin - CHANNEL_AT + where.topic_len[rows], 0)
-    size = end - begin
-    if size[0] > 0 and (size == size[0]).all():
-        names = gather(frames.buffer, begin, int(size[0]))
-        if (names == names[0]).all():  # what nearly all ticks are
-            name = names[0].tobytes()
-            return [name] * len(rows) if len(rows) == len(frames) else _put(found, rows, name)
     data = frames.buffer.tobytes()
     for row, start, stop in zip(rows.tolist(), begin.tolist(), end.tolist(), strict=True):
         found[row] = data[start:stop]
     return found
 
 
-def _put(found: list[bytes], rows: NDArray[np.int64], name: bytes) -> list[bytes]:
-    for row in rows.tolist():
-        found[row] = name
-    return found
+def _channel_of_all(frames: Frames) -> bytes | None:
+    """The channel of all publishes, as nearly all ticks have one; None where they differ, a frame
+    is none, or its parts reach beyond it."""
+    where = layout(frames)
+    size = where.topic_len - CHANNEL_AT
+    wide = int(size[0])
+    if wide <= 0 or not ((size == wide) & where.good & (types(frames) == PUBLISH)).all():
+        return None
+    names = gather(frames.buffer, where.topic_at + CHANNEL_AT, wide)
+    return names[0].tobytes() if (names == names[0]).all() else None
 
 
 def inner(frames: Frames) -> Mapping[str, NDArray[np.int64]]:
@@ -105,10 +108,13 @@ def inner(frames: Frames) -> Mapping[str, NDArray[np.int64]]:
     return {name: np.array(rows, np.int64) for name, rows in found.items()}
 
 
-def inner_rows(channels: list[bytes]) -> list[bool]:
-    """Which of these channels are called like a protocol."""
+def inner_rows(frames: Frames) -> NDArray[np.bool_]:
+    """Which publishes go to a channel that is called like a protocol: bool (n)."""
     names = _protocols()
-    return [channel in names for channel in channels]
+    told = channels(frames)
+    if names.keys().isdisjoint(told):
+        return np.zeros(len(frames), bool)
+    return np.fromiter((channel in names for channel in told), bool, len(frames))
 
 
 def payload(frames: Frames, row: int) -> bytes:
