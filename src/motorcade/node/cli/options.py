@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import inspect
 import json
 import os
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from motorcade.fleet.registry import Fleet
 
 __all__ = [
+    "Asked",
     "ConfigOption",
     "DataOption",
     "JsonOption",
@@ -30,11 +34,15 @@ __all__ = [
     "common_options",
     "iso",
     "print_facts",
+    "registry_command",
     "settings_of",
     "with_fleet",
 ]
 
 _T = TypeVar("_T")
+
+Place = tuple[Path | None, Path | None, list[str] | None]
+"""A settings file, a data directory and single settings: which platform is meant."""
 
 ConfigOption = Annotated[
     Path | None,
@@ -54,7 +62,7 @@ SetOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 TenantOption = Annotated[str, typer.Option("--tenant", "-t", help="The tenant's name.")]
 
-_BEFORE: ContextVar[tuple[Path | None, Path | None, list[str] | None]] = ContextVar(
+_BEFORE: ContextVar[Place] = ContextVar(
     "options before the command's name", default=(None, None, None)
 )
 
@@ -117,10 +125,52 @@ def iso(moment: datetime | None) -> str | None:
     return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if moment is not None else None
 
 
-def with_fleet(
-    place: tuple[Path | None, Path | None, list[str] | None],
-    work: Callable[[Fleet], Awaitable[_T]],
-) -> _T:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What every command about the registry is asked: of which platform, and told to whom."""
+
+    place: Place
+    as_json: bool
+
+    def fleet(self, work: Callable[[Fleet], Awaitable[_T]]) -> _T:
+        """See ``with_fleet``."""
+        return with_fleet(self.place, work)
+
+    def show(self, *rows: dict[str, Any]) -> None:
+        """See ``print_facts``."""
+        print_facts(list(rows), as_json=self.as_json)
+
+
+def registry_command(
+    app: typer.Typer, name: str
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Make a function a command about the registry: its first parameter is an ``Asked``, filled
+    from the options they all share, which follow its own."""
+
+    def register(function: Callable[..., None]) -> Callable[..., None]:
+        def command(
+            config: ConfigOption = None,
+            data: DataOption = None,
+            assignments: SetOption = None,
+            as_json: JsonOption = False,
+            **given: Any,
+        ) -> None:
+            function(Asked((config, data, assignments), as_json), **given)
+
+        _, *own = inspect.signature(function, eval_str=True).parameters.values()
+        *shared, _ = inspect.signature(command, eval_str=True).parameters.values()
+        every = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in (*own, *shared)]
+        functools.update_wrapper(command, function)
+        # Typer reads both.
+        command.__signature__ = inspect.Signature(every)  # type: ignore[attr-defined]
+        command.__annotations__ = {one.name: one.annotation for one in every}
+        app.command(name)(command)
+        return function
+
+    return register
+
+
+def with_fleet(place: Place, work: Callable[[Fleet], Awaitable[_T]]) -> _T:
     """Run ``work`` on the registry of the settings in force; ``NotFound`` where there is none."""
     from motorcade.node.registry_access import open_fleet
 

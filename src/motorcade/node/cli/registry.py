@@ -10,13 +10,13 @@ import typer
 
 from motorcade.errors import Invalid
 from motorcade.node.cli.options import (
+    Asked,
     ConfigOption,
     DataOption,
     JsonOption,
-    SetOption,
     TenantOption,
     iso,
-    print_facts,
+    registry_command,
     with_fleet,
 )
 
@@ -41,8 +41,9 @@ def register(app: typer.Typer) -> None:
     app.add_typer(key_app, name="key")
 
 
-@tenant_app.command("add")
+@registry_command(tenant_app, "add")
 def tenant_add(
+    asked: Asked,
     name: Annotated[str, typer.Argument(help="Small letters, digits and hyphens.")],
     wmi: Annotated[
         list[str] | None,
@@ -51,32 +52,22 @@ def tenant_add(
     vin_check_digit: Annotated[
         bool, typer.Option("--vin-check-digit", help="Refuse VINs whose check digit is wrong.")
     ] = False,
-    config: ConfigOption = None,
-    data: DataOption = None,
-    assignments: SetOption = None,
-    as_json: JsonOption = False,
 ) -> None:
     """Add a tenant."""
     from motorcade.fleet.settings import TenantSettings
 
     settings = TenantSettings(auto_register_wmi=tuple(wmi or ()), vin_check_digit=vin_check_digit)
-    made = with_fleet(
-        (config, data, assignments),
-        lambda fleet: fleet.create_tenant(name, settings),
-    )
-    print_facts([_tenant_facts(made)], as_json=as_json)
+    made = asked.fleet(lambda fleet: fleet.create_tenant(name, settings))
+    asked.show(_tenant_facts(made))
 
 
-@tenant_app.command("list")
+@registry_command(tenant_app, "list")
 def tenant_list(
-    config: ConfigOption = None,
-    data: DataOption = None,
-    assignments: SetOption = None,
-    as_json: JsonOption = False,
+    asked: Asked,
 ) -> None:
     """List the tenants."""
-    tenants = with_fleet((config, data, assignments), lambda fleet: fleet.tenants())
-    print_facts([_tenant_facts(tenant) for tenant in tenants], as_json=as_json)
+    tenants = asked.fleet(lambda fleet: fleet.tenants())
+    asked.show(*(_tenant_facts(tenant) for tenant in tenants))
 
 
 @tenant_app.command("settings")
@@ -117,17 +108,14 @@ def tenant_settings(
     typer.echo((shown if as_json else msgspec.json.format(shown, indent=2)).decode())
 
 
-@account_app.command("add")
+@registry_command(account_app, "add")
 def account_add(
+    asked: Asked,
     user: Annotated[str, typer.Argument(help="User name, up to 12 characters.")],
     tenant: TenantOption,
     password: Annotated[
         str, typer.Option(prompt=True, hide_input=True, help="Up to 20 characters.")
     ],
-    config: ConfigOption = None,
-    data: DataOption = None,
-    assignments: SetOption = None,
-    as_json: JsonOption = False,
 ) -> None:
     """Add an account for a GB/T 32960 platform login (command 05)."""
 
@@ -135,36 +123,30 @@ def account_add(
         number = (await fleet.tenant_named(tenant)).number
         return await fleet.create_platform_account(number, user, password)
 
-    made = with_fleet((config, data, assignments), work)
-    print_facts([{"user": made.name, "tenant": tenant}], as_json=as_json)
+    made = asked.fleet(work)
+    asked.show({"user": made.name, "tenant": tenant})
 
 
-@account_app.command("list")
+@registry_command(account_app, "list")
 def account_list(
+    asked: Asked,
     tenant: TenantOption,
-    config: ConfigOption = None,
-    data: DataOption = None,
-    assignments: SetOption = None,
-    as_json: JsonOption = False,
 ) -> None:
     """List a tenant's accounts (never their passwords)."""
 
     async def work(fleet: Fleet) -> Any:
         return await fleet.platform_accounts((await fleet.tenant_named(tenant)).number)
 
-    accounts = with_fleet((config, data, assignments), work)
+    accounts = asked.fleet(work)
     rows = [{"user": a.name, "tenant": tenant, "created": iso(a.created)} for a in accounts]
-    print_facts(rows, as_json=as_json)
+    asked.show(*rows)
 
 
-@account_app.command("remove")
+@registry_command(account_app, "remove")
 def account_remove(
+    asked: Asked,
     user: Annotated[str, typer.Argument(help="User name, as `account list` shows it.")],
     tenant: TenantOption,
-    config: ConfigOption = None,
-    data: DataOption = None,
-    assignments: SetOption = None,
-    as_json: JsonOption = False,
 ) -> None:
     """Remove an account: no further login with it; links that are open stay."""
 
@@ -172,21 +154,18 @@ def account_remove(
         number = (await fleet.tenant_named(tenant)).number
         await fleet.remove_platform_account(number, user)
 
-    with_fleet((config, data, assignments), work)
-    print_facts([{"user": user, "tenant": tenant, "removed": True}], as_json=as_json)
+    asked.fleet(work)
+    asked.show({"user": user, "tenant": tenant, "removed": True})
 
 
-@key_app.command("create")
+@registry_command(key_app, "create")
 def key_create(
+    asked: Asked,
     role: Annotated[str, typer.Option(help="admin, operator, reader, or platform.")],
     tenant: Annotated[
         str | None, typer.Option("--tenant", "-t", help="The tenant; none for `platform`.")
     ] = None,
     name: Annotated[str, typer.Option(help="What the key is for.")] = "",
-    config: ConfigOption = None,
-    data: DataOption = None,
-    assignments: SetOption = None,
-    as_json: JsonOption = False,
 ) -> None:
     """Create an API key. Its token is shown this once; the registry keeps only a hash."""
 
@@ -203,24 +182,21 @@ def key_create(
         number = (await fleet.tenant_named(tenant)).number
         return await fleet.create_key(number, role, name)  # type: ignore[arg-type]
 
-    made = with_fleet((config, data, assignments), work)
+    made = asked.fleet(work)
     facts = {"id": made.key.id, "tenant": tenant, "role": role, "name": name, "key": made.token}
-    if as_json:
-        print_facts([facts], as_json=True)
+    if asked.as_json:
+        asked.show(facts)
         return
     typer.echo(made.token)
     typer.echo("Use it as: Authorization: Bearer <key>. It is not shown again.", err=True)
 
 
-@key_app.command("list")
+@registry_command(key_app, "list")
 def key_list(
+    asked: Asked,
     tenant: Annotated[
         str | None, typer.Option("--tenant", "-t", help="The tenant; the platform's without.")
     ] = None,
-    config: ConfigOption = None,
-    data: DataOption = None,
-    assignments: SetOption = None,
-    as_json: JsonOption = False,
 ) -> None:
     """List API keys (never their secrets)."""
 
@@ -229,7 +205,7 @@ def key_list(
             return await fleet.platform_keys()
         return await fleet.keys((await fleet.tenant_named(tenant)).number)
 
-    keys = with_fleet((config, data, assignments), work)
+    keys = asked.fleet(work)
     rows = [
         {
             "id": key.id,
@@ -240,19 +216,16 @@ def key_list(
         }
         for key in keys
     ]
-    print_facts(rows, as_json=as_json)
+    asked.show(*rows)
 
 
-@key_app.command("revoke")
+@registry_command(key_app, "revoke")
 def key_revoke(
+    asked: Asked,
     key: Annotated[str, typer.Argument(help="The key's id, as `key list` shows it.")],
     tenant: Annotated[
         str | None, typer.Option("--tenant", "-t", help="The tenant; the platform's without.")
     ] = None,
-    config: ConfigOption = None,
-    data: DataOption = None,
-    assignments: SetOption = None,
-    as_json: JsonOption = False,
 ) -> None:
     """End an API key."""
 
@@ -261,8 +234,8 @@ def key_revoke(
             return await fleet.revoke_platform_key(key)
         return await fleet.revoke_key((await fleet.tenant_named(tenant)).number, key)
 
-    ended = with_fleet((config, data, assignments), work)
-    print_facts([{"id": ended.id, "revoked": iso(ended.revoked)}], as_json=as_json)
+    ended = asked.fleet(work)
+    asked.show({"id": ended.id, "revoked": iso(ended.revoked)})
 
 
 def _tenant_facts(tenant: Any) -> dict[str, Any]:

@@ -8,16 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, cast, get_args
 import typer
 
 from motorcade.errors import Invalid
-from motorcade.node.cli.options import (
-    ConfigOption,
-    DataOption,
-    JsonOption,
-    SetOption,
-    TenantOption,
-    iso,
-    print_facts,
-    with_fleet,
-)
+from motorcade.node.cli.options import Asked, TenantOption, iso, registry_command
 
 if TYPE_CHECKING:
     from motorcade.fleet.registry import Fleet
@@ -43,16 +34,13 @@ def register(vehicle_app: typer.Typer) -> None:
     vehicle_app.add_typer(token_app, name="token")
 
 
-@identity_app.command("add")
+@registry_command(identity_app, "add")
 def identity_add(
+    asked: Asked,
     vin: VinArgument,
     kind: KindArgument,
     value: Annotated[str, typer.Argument(help="The number or name.")],
     tenant: TenantOption,
-    config: ConfigOption = None,
-    data: DataOption = None,
-    assignments: SetOption = None,
-    as_json: JsonOption = False,
 ) -> None:
     """Give a vehicle a name."""
 
@@ -60,61 +48,52 @@ def identity_add(
         number = (await fleet.tenant_named(tenant)).number
         return await fleet.add_identity(number, vin, kind, value)
 
-    made = with_fleet((config, data, assignments), work)
-    print_facts([{"vin": vin, "kind": made.kind, "value": made.value}], as_json=as_json)
+    made = asked.fleet(work)
+    asked.show({"vin": vin, "kind": made.kind, "value": made.value})
 
 
-@identity_app.command("list")
+@registry_command(identity_app, "list")
 def identity_list(
+    asked: Asked,
     vin: VinArgument,
     tenant: TenantOption,
-    config: ConfigOption = None,
-    data: DataOption = None,
-    assignments: SetOption = None,
-    as_json: JsonOption = False,
 ) -> None:
     """List a vehicle's names."""
 
     async def work(fleet: Fleet) -> Any:
         return await fleet.identities_of((await fleet.tenant_named(tenant)).number, vin)
 
-    found = with_fleet((config, data, assignments), work)
+    found = asked.fleet(work)
     rows = [{"kind": one.kind, "value": one.value, "created": iso(one.created)} for one in found]
-    print_facts(rows, as_json=as_json)
+    asked.show(*rows)
 
 
-@identity_app.command("remove")
+@registry_command(identity_app, "remove")
 def identity_remove(
+    asked: Asked,
     vin: VinArgument,
     kind: KindArgument,
     value: Annotated[str, typer.Argument(help="The number or name.")],
     tenant: TenantOption,
-    config: ConfigOption = None,
-    data: DataOption = None,
-    assignments: SetOption = None,
-    as_json: JsonOption = False,
 ) -> None:
     """Take a name away: its next login is refused."""
 
     async def work(fleet: Fleet) -> None:
         await fleet.unbind((await fleet.tenant_named(tenant)).number, vin, kind, value)
 
-    with_fleet((config, data, assignments), work)
-    print_facts([{"vin": vin, "kind": kind, "value": value, "removed": True}], as_json=as_json)
+    asked.fleet(work)
+    asked.show({"vin": vin, "kind": kind, "value": value, "removed": True})
 
 
-@token_app.command("create")
+@registry_command(token_app, "create")
 def token_create(
+    asked: Asked,
     vin: VinArgument,
     tenant: TenantOption,
     kind: Annotated[
         str, typer.Option(help="token, key (signs datagrams) or auth_code (JT/T 808).")
     ] = "token",
     name: Annotated[str, typer.Option(help="What it is for.")] = "",
-    config: ConfigOption = None,
-    data: DataOption = None,
-    assignments: SetOption = None,
-    as_json: JsonOption = False,
 ) -> None:
     """Make a token for a vehicle; its secret is shown this once."""
     from motorcade.fleet.credentials import CredentialKind
@@ -127,26 +106,23 @@ def token_create(
         number = (await fleet.tenant_named(tenant)).number
         return await fleet.create_credential(number, vin, wanted, name)
 
-    made = with_fleet((config, data, assignments), work)
+    made = asked.fleet(work)
     facts = {"vin": vin, "id": made.credential.id, "kind": kind, "secret": made.secret}
-    print_facts([facts], as_json=as_json)
+    asked.show(facts)
 
 
-@token_app.command("list")
+@registry_command(token_app, "list")
 def token_list(
+    asked: Asked,
     vin: VinArgument,
     tenant: TenantOption,
-    config: ConfigOption = None,
-    data: DataOption = None,
-    assignments: SetOption = None,
-    as_json: JsonOption = False,
 ) -> None:
     """List a vehicle's tokens and keys, without their secrets."""
 
     async def work(fleet: Fleet) -> Any:
         return await fleet.credentials((await fleet.tenant_named(tenant)).number, vin)
 
-    found = with_fleet((config, data, assignments), work)
+    found = asked.fleet(work)
     rows = [
         {
             "id": one.id,
@@ -157,18 +133,15 @@ def token_list(
         }
         for one in found
     ]
-    print_facts(rows, as_json=as_json)
+    asked.show(*rows)
 
 
-@token_app.command("revoke")
+@registry_command(token_app, "revoke")
 def token_revoke(
+    asked: Asked,
     vin: VinArgument,
     credential: Annotated[str, typer.Argument(help="Its id, as `list` shows it.")],
     tenant: TenantOption,
-    config: ConfigOption = None,
-    data: DataOption = None,
-    assignments: SetOption = None,
-    as_json: JsonOption = False,
 ) -> None:
     """End a token or key: the next login with it is refused."""
 
@@ -176,19 +149,16 @@ def token_revoke(
         number = (await fleet.tenant_named(tenant)).number
         return await fleet.revoke_credential(number, vin, credential)
 
-    gone = with_fleet((config, data, assignments), work)
-    print_facts([{"vin": vin, "id": gone.id, "revoked": iso(gone.revoked)}], as_json=as_json)
+    gone = asked.fleet(work)
+    asked.show({"vin": vin, "id": gone.id, "revoked": iso(gone.revoked)})
 
 
-@token_app.command("bulk")
+@registry_command(token_app, "bulk")
 def token_bulk(
+    asked: Asked,
     file: Annotated[Path, typer.Argument(help="A VIN a line.")],
     tenant: TenantOption,
     name: Annotated[str, typer.Option(help="What they are for.")] = "",
-    config: ConfigOption = None,
-    data: DataOption = None,
-    assignments: SetOption = None,
-    as_json: JsonOption = False,
 ) -> None:
     """Make a token for every vehicle of a file: `vin,token` lines, the secrets shown this once."""
     if not file.is_file():
@@ -200,8 +170,8 @@ def token_bulk(
     async def work(fleet: Fleet) -> list[tuple[str, str]]:
         return await fleet.create_tokens((await fleet.tenant_named(tenant)).number, vins, name)
 
-    made = with_fleet((config, data, assignments), work)
-    if as_json:
-        print_facts([{"vin": vin, "token": token} for vin, token in made], as_json=True)
+    made = asked.fleet(work)
+    if asked.as_json:
+        asked.show(*({"vin": vin, "token": token} for vin, token in made))
     else:
         typer.echo("\n".join(["vin,token", *(f"{vin},{token}" for vin, token in made)]))

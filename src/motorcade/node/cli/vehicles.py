@@ -12,16 +12,7 @@ import typer
 
 from motorcade.errors import Invalid
 from motorcade.node.cli import vehicle_names
-from motorcade.node.cli.options import (
-    ConfigOption,
-    DataOption,
-    JsonOption,
-    SetOption,
-    TenantOption,
-    iso,
-    print_facts,
-    with_fleet,
-)
+from motorcade.node.cli.options import Asked, TenantOption, iso, registry_command
 from motorcade.node.cli.tables import counted
 
 if TYPE_CHECKING:
@@ -39,14 +30,11 @@ def register(app: typer.Typer) -> None:
     vehicle_names.register(vehicle_app)
 
 
-@vehicle_app.command("import")
+@registry_command(vehicle_app, "import")
 def vehicle_import(
+    asked: Asked,
     file: Annotated[Path, typer.Argument(help="CSV with a header line: vin[,model,plate,…].")],
     tenant: TenantOption,
-    config: ConfigOption = None,
-    data: DataOption = None,
-    assignments: SetOption = None,
-    as_json: JsonOption = False,
 ) -> None:
     """Register the vehicles of a CSV: all of them, or none and every problem by its line."""
     if not file.is_file():
@@ -54,11 +42,11 @@ def vehicle_import(
 
     async def work(fleet: Fleet) -> ImportReport:
         number = (await fleet.tenant_named(tenant)).number
-        with _ProgressBar(show=not as_json) as progress:
+        with _ProgressBar(show=not asked.as_json) as progress:
             return await fleet.import_vehicles(number, file, progress, respect_claims=False)
 
-    report = with_fleet((config, data, assignments), work)
-    if as_json:
+    report = asked.fleet(work)
+    if asked.as_json:
         typer.echo(msgspec.json.encode(report).decode())
     elif report.error_count:
         for error in report.errors:
@@ -74,15 +62,12 @@ def vehicle_import(
         raise typer.Exit(1)
 
 
-@vehicle_app.command("list")
+@registry_command(vehicle_app, "list")
 def vehicle_list(
+    asked: Asked,
     tenant: TenantOption,
     search: Annotated[str, typer.Option(help="Text in VIN, plate or model.")] = "",
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 100,
-    config: ConfigOption = None,
-    data: DataOption = None,
-    assignments: SetOption = None,
-    as_json: JsonOption = False,
 ) -> None:
     """List a tenant's vehicles."""
     from motorcade.fleet.vehicles import VehicleFilter
@@ -91,16 +76,17 @@ def vehicle_list(
         number = (await fleet.tenant_named(tenant)).number
         return await fleet.vehicles(number, VehicleFilter(q=search), limit=limit)
 
-    page = with_fleet((config, data, assignments), work)
+    page = asked.fleet(work)
     names = ("vin", "model", "plate", "iccid", "labels", "created")
     rows = [{name: _shown(getattr(vehicle, name)) for name in names} for vehicle in page.vehicles]
-    print_facts(rows, as_json=as_json)
-    if page.cursor and not as_json:
+    asked.show(*rows)
+    if page.cursor and not asked.as_json:
         typer.echo("there are more; narrow with --search or raise --limit", err=True)
 
 
-@vehicle_app.command("add")
+@registry_command(vehicle_app, "add")
 def vehicle_add(
+    asked: Asked,
     vin: Annotated[str, typer.Argument(help="The vehicle's VIN, 17 characters.")],
     tenant: TenantOption,
     model: Annotated[str, typer.Option(help="Its model.")] = "",
@@ -110,10 +96,6 @@ def vehicle_add(
     phone: Annotated[str, typer.Option(help="The number of its JT/T 808 terminal.")] = "",
     imei: Annotated[str, typer.Option(help="The IMEI of its satellite modem.")] = "",
     device: Annotated[str, typer.Option(help="Its name in compact datagrams.")] = "",
-    config: ConfigOption = None,
-    data: DataOption = None,
-    assignments: SetOption = None,
-    as_json: JsonOption = False,
 ) -> None:
     """Register one vehicle."""
     from motorcade.fleet.rows import NewVehicle
@@ -132,28 +114,25 @@ def vehicle_add(
     async def work(fleet: Fleet) -> ImportReport:
         return await fleet.add_vehicles((await fleet.tenant_named(tenant)).number, [new])
 
-    report = with_fleet((config, data, assignments), work)
+    report = asked.fleet(work)
     if report.error_count:
         raise Invalid(f"{vin}: {report.errors[0].reason}")
-    print_facts([{"vin": vin, "tenant": tenant}], as_json=as_json)
+    asked.show({"vin": vin, "tenant": tenant})
 
 
-@vehicle_app.command("remove")
+@registry_command(vehicle_app, "remove")
 def vehicle_remove(
+    asked: Asked,
     vin: Annotated[str, typer.Argument(help="The vehicle's VIN.")],
     tenant: TenantOption,
-    config: ConfigOption = None,
-    data: DataOption = None,
-    assignments: SetOption = None,
-    as_json: JsonOption = False,
 ) -> None:
     """Take one vehicle out of the registry: it may not log in any more."""
 
     async def work(fleet: Fleet) -> None:
         await fleet.remove_vehicle((await fleet.tenant_named(tenant)).number, vin)
 
-    with_fleet((config, data, assignments), work)
-    print_facts([{"vin": vin, "tenant": tenant, "removed": True}], as_json=as_json)
+    asked.fleet(work)
+    asked.show({"vin": vin, "tenant": tenant, "removed": True})
 
 
 def _shown(value: Any) -> Any:
