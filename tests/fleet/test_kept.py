@@ -89,6 +89,10 @@ async def test_what_an_older_login_says_later_does_not_undo_a_newer_ones(
         ],
     )
     assert await fleet.kept_sessions("mqtt", both) == {first: b"more"}
+    await fleet.keep_sessions("mqtt", [KeptSession(second, tenant, b"old", until, older)])
+    assert await fleet.kept_sessions("mqtt", both) == {first: b"more"}
+    await fleet.keep_sessions("mqtt", [KeptSession(second, tenant, b"again", until, newer)])
+    assert await fleet.kept_sessions("mqtt", both) == {first: b"more", second: b"again"}
 
 
 async def test_what_does_not_hold_any_more_is_forgotten(

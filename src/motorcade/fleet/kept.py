@@ -6,6 +6,7 @@ In: a protocol's own bytes by vehicle, and until when they hold. Out: the same, 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Final, NamedTuple
 
 from motorcade.clock import Clock
@@ -25,9 +26,13 @@ _KEEP: Final = (
     " WHERE k.since_us <= excluded.since_us"
 )
 _FORGET: Final = (
-    "DELETE FROM kept_sessions k USING unnest(%s::bigint[], %s::bigint[]) AS n(vehicle, since_us)"
+    "UPDATE kept_sessions k SET state = '', since_us = n.since_us, until = %s"
+    " FROM unnest(%s::bigint[], %s::bigint[]) AS n(vehicle, since_us)"
     " WHERE k.protocol = %s AND k.vehicle = n.vehicle AND k.since_us <= n.since_us"
 )
+_REMEMBERED: Final = timedelta(days=1)
+"""How long it is known that a session was forgotten: an older login's last word comes within the
+longest silence of a link, or once the registry is back."""
 
 
 class KeptSession(NamedTuple):
@@ -57,6 +62,7 @@ class KeptSessions(Part):
                 await connection.execute(
                     _FORGET,
                     (
+                        moment(self._clock) + _REMEMBERED,
                         numbers(one.vehicle for one in gone),
                         numbers(one.since_us for one in gone),
                         protocol,
@@ -79,7 +85,8 @@ class KeptSessions(Part):
         async with self._store.platform() as connection:
             cursor = await connection.execute(
                 "SELECT vehicle, state FROM kept_sessions"
-                " WHERE protocol = %s AND vehicle = ANY(%s::bigint[]) AND until > %s",
+                " WHERE protocol = %s AND vehicle = ANY(%s::bigint[]) AND until > %s"
+                " AND state <> ''",
                 (protocol, numbers(vehicles), moment(self._clock)),
             )
             return {vehicle: bytes(state) for vehicle, state in await cursor.fetchall()}

@@ -94,7 +94,7 @@ class Entrance:
         for row in set(rows.tolist()).difference(accepted):
             codes[row] = "unavailable"
         if self._listener.traits.keeps:
-            await self._resume(batch, frames, accepted, codes)
+            await self._resume(batch, frames, accepted, codes, login_us=login_us)
         self._logins.sign_on(frames, batch, accepted, login_us)
         for one, code, who in zip(batch, codes, found, strict=True):
             if code and code != "unavailable":
@@ -102,13 +102,19 @@ class Entrance:
         await self._answer(list(zip(batch, codes, strict=True)))
 
     async def _resume(
-        self, batch: Sequence[Request], frames: Frames, accepted: list[int], codes: list[str]
+        self,
+        batch: Sequence[Request],
+        frames: Frames,
+        accepted: list[int],
+        codes: list[str],
+        *,
+        login_us: int,
     ) -> None:
         """Go on with sessions that are not clean. While the registry does not answer, these are
         told to come again: a session taken for new would lose what it asked for."""
         wanted = [(batch[row].event, int(frames.vehicle[row])) for row in accepted]
         try:
-            await self._listener.linked.keeping.resumed(wanted)
+            await self._listener.linked.keeping.resumed(wanted, login_us)
         except MotorcadeError as error:
             self._shared.metrics.unstored[error.code] += 1
             for row in [row for row in accepted if not batch[row].event.clean]:

@@ -87,15 +87,14 @@ class Keeping:
         del self._holders[vehicle]
         return True
 
-    async def resumed(self, wanted: Sequence[tuple[Any, int]]) -> None:
+    async def resumed(self, wanted: Sequence[tuple[Any, int]], login_us: int) -> None:
         """Give back to sessions what was kept of their vehicles: pairs of login event and vehicle
-        number. A clean start forgets. Raises ``DependencyError``."""
+        number, of logins at ``login_us``. A clean start forgets. Raises ``DependencyError``."""
         clean = [vehicle for event, vehicle in wanted if event.clean]
         kept = {vehicle: event for event, vehicle in wanted if not event.clean}
-        now_us = self._listener.shared.clock.now_us()
         for vehicle in clean:
             self._holders.pop(vehicle, None)
-            self._put(KeptSession(vehicle, 0, b"", 0, now_us))
+            self._put(KeptSession(vehicle, 0, b"", 0, login_us))
         if not kept:
             return
         # What is not written yet is newer than what is.
