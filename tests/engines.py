@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
+
+from motorcade.fleet.config import Config as FleetConfig
 from motorcade.fleet.engine import Config, EmbeddedPostgres
 
-__all__ = ["start_postgres"]
+__all__ = ["fresh_database", "start_postgres"]
 
 
 def start_postgres(directory: Path) -> EmbeddedPostgres:
@@ -15,3 +21,18 @@ def start_postgres(directory: Path) -> EmbeddedPostgres:
     engine = EmbeddedPostgres(directory / "postgres", Config(fsync=False))
     engine.start()
     return engine
+
+
+@contextlib.contextmanager
+def fresh_database(postgres: EmbeddedPostgres) -> Iterator[FleetConfig]:
+    """An empty database for as long as this lasts, whoever is still connected at its end."""
+    name = "t" + uuid.uuid4().hex[:12]
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    yield FleetConfig(
+        url=postgres.app_url.replace("/postgres?", f"/{name}?"),
+        owner_url=postgres.url.replace("/postgres?", f"/{name}?"),
+        connect_timeout_s=20.0,
+    )
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import AsyncIterator, Iterator
 
-import psycopg
 import pytest
 
-from engines import start_postgres
+from engines import fresh_database, start_postgres
 from motorcade.clock import SteerableClock
 from motorcade.fleet.engine import EmbeddedPostgres
 from motorcade.fleet.registry import Config, Fleet
@@ -24,16 +22,8 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostg
 @pytest.fixture
 def config(postgres: EmbeddedPostgres) -> Iterator[Config]:
     """An empty database of its own for each test."""
-    name = "t" + uuid.uuid4().hex[:12]
-    with psycopg.connect(postgres.url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    yield Config(
-        url=postgres.app_url.replace("/postgres?", f"/{name}?"),
-        owner_url=postgres.url.replace("/postgres?", f"/{name}?"),
-        connect_timeout_s=20.0,
-    )
-    with psycopg.connect(postgres.url, autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with fresh_database(postgres) as found:
+        yield found
 
 
 @pytest.fixture

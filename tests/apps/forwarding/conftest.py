@@ -1,60 +1,26 @@
-"""One PostgreSQL for the folder's tests; a registry, a NATS and a log for each test."""
+"""A world of forwarders for each test, and a web hook."""
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
-import psycopg
 import pytest
 
 from apps.forwarding.world import Hook, World
-from engines import start_postgres
 from engines_nats import Nats
 from motorcade.clock import SystemClock
-from motorcade.fleet.engine import EmbeddedPostgres
 from motorcade.fleet.registry import Config, Fleet
 from motorcade.log.log import Log
 
 
-@pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
-    engine = start_postgres(tmp_path_factory.mktemp("forwarding"))
-    yield engine
-    engine.stop()
-
-
 @pytest.fixture
-async def fleet(postgres: EmbeddedPostgres) -> AsyncIterator[Fleet]:
-    name = "t" + uuid.uuid4().hex[:12]
-    with psycopg.connect(postgres.url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    config = Config(
-        url=postgres.app_url.replace("/postgres?", f"/{name}?"),
-        owner_url=postgres.url.replace("/postgres?", f"/{name}?"),
-        connect_timeout_s=20.0,
-    )
-    await Fleet.migrate(config)
-    found = await Fleet.connect(config, SystemClock())
-    yield found
-    await found.close()
-    with psycopg.connect(postgres.url, autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
-
-
-@pytest.fixture
-async def nats(tmp_path: Path) -> AsyncIterator[Nats]:
-    async with Nats(tmp_path) as server:
-        yield server
-
-
-@pytest.fixture
-async def world(fleet: Fleet, nats: Nats) -> AsyncIterator[World]:
+async def world(fleet_config: Config, nats: Nats) -> AsyncIterator[World]:
     log = await Log.connect(nats.config(partitions=2), SystemClock())
+    fleet = await Fleet.connect(fleet_config, SystemClock())
     found = World(fleet, log)
     yield found
     await found.stop()
+    await fleet.close()
     await log.close()
 
 
