@@ -26,8 +26,9 @@ GATEWAY_CONNECTIONS_MAX: Final = 100_000
 descriptor limit): a new connection is closed at once, so that the ones that are here stay
 served."""
 
-GATEWAY_SPARE_DESCRIPTORS: Final = 64
-"""Descriptors kept for engines, files and listeners where the descriptor limit bounds us."""
+GATEWAY_SPARE_DESCRIPTORS: Final = 256
+"""Descriptors kept for engines, files and listeners where the descriptor limit bounds us: a dozen
+doors of 16 handles each, and 64 others."""
 
 GATEWAY_TICKS_IN_FLIGHT_MAX: Final = 8
 """Ticks awaiting their append. One fsync takes one to five ticks; more would only hold memory. At
