@@ -9,7 +9,7 @@ import base64
 import binascii
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 import numpy as np
@@ -22,6 +22,9 @@ from motorcade.fleet.store import Connection, Part, one
 from motorcade.limits import VEHICLES_PAGE_MAX
 
 __all__ = ["Vehicle", "VehicleFilter", "VehiclePage", "Vehicles"]
+
+_K = TypeVar("_K", int, str)
+_V = TypeVar("_V", int, str)
 
 
 class Vehicle(msgspec.Struct, kw_only=True, frozen=True):
@@ -115,38 +118,31 @@ class Vehicles(Part):
         """VIN to vehicle number for those of ``vins`` that are the tenant's; believed for
         ``cache_s``."""
         # No VIN has a NUL, and one that did would have PostgreSQL refuse all the others with it.
-        known = {vin: self._numbers.get((tenant, vin)) for vin in vins if "\0" not in vin}
-        found = {vin: number[0] for vin, number in known.items() if number}
-        asked = [vin for vin, number in known.items() if number is None]
-        if not asked:
-            return found
-        async with self._store.tenant(tenant) as connection:
-            cursor = await connection.execute(
-                "SELECT vin, number FROM vehicles WHERE tenant = %s AND vin = ANY(%s)",
-                (tenant, asked),
-            )
-            for vin, number in await cursor.fetchall():
-                found[vin] = number
-                self._numbers.put((tenant, vin), number)
-        return found
+        keys = [vin for vin in vins if "\0" not in vin]
+        query = "SELECT vin, number FROM vehicles WHERE tenant = %s AND vin = ANY(%s)"
+        return await self._looked_up(tenant, keys, self._numbers, query)
 
     async def vins_of(self, tenant: int, numbers: NDArray[Any] | Iterable[int]) -> dict[int, str]:
         """Vehicle number to VIN for those of ``numbers`` that are the tenant's; believed for
         ``cache_s``."""
         wanted = np.unique(np.fromiter(numbers, dtype=np.int64)).tolist()
-        known = {number: self._vins.get((tenant, number)) for number in wanted}
-        found = {number: vin[0] for number, vin in known.items() if vin}
-        asked = [number for number, vin in known.items() if vin is None]
+        query = "SELECT number, vin FROM vehicles WHERE tenant = %s AND number = ANY(%s)"
+        return await self._looked_up(tenant, wanted, self._vins, query)
+
+    async def _looked_up(
+        self, tenant: int, keys: Iterable[_K], believed: Believed[tuple[int, _K], _V], query: str
+    ) -> dict[_K, _V]:
+        """What is believed of ``keys``, and of the others what the registry says, in one round."""
+        known = {key: believed.get((tenant, key)) for key in keys}
+        found = {key: value[0] for key, value in known.items() if value}
+        asked = [key for key, value in known.items() if value is None]
         if not asked:
             return found
         async with self._store.tenant(tenant) as connection:
-            cursor = await connection.execute(
-                "SELECT number, vin FROM vehicles WHERE tenant = %s AND number = ANY(%s)",
-                (tenant, asked),
-            )
-            for number, vin in await cursor.fetchall():
-                found[number] = vin
-                self._vins.put((tenant, number), vin)
+            cursor = await connection.execute(query, (tenant, asked))
+            for key, value in await cursor.fetchall():
+                found[key] = value
+                believed.put((tenant, key), value)
         return found
 
 

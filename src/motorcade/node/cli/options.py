@@ -136,6 +136,14 @@ class Asked:
         """See ``with_fleet``."""
         return with_fleet(self.place, work)
 
+    def tenant(self, name: str, work: Callable[[Fleet, int], Awaitable[_T]]) -> _T:
+        """The same with the number of the tenant of this name; ``NotFound`` where there is none."""
+
+        async def named(fleet: Fleet) -> _T:
+            return await work(fleet, (await fleet.tenant_named(name)).number)
+
+        return self.fleet(named)
+
     def show(self, *rows: dict[str, Any]) -> None:
         """See ``print_facts``."""
         print_facts(list(rows), as_json=self.as_json)

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
+_KeyTenantOption = Annotated[
+    str | None, typer.Option("--tenant", "-t", help="The tenant; the platform's without.")
+]
 _ROLES: Final = ("admin", "operator", "reader", "platform")
 
 tenant_app = typer.Typer(no_args_is_help=True, help="Tenants: automakers, fleets, cities.")
@@ -119,11 +122,9 @@ def account_add(
 ) -> None:
     """Add an account for a GB/T 32960 platform login (command 05)."""
 
-    async def work(fleet: Fleet) -> Any:
-        number = (await fleet.tenant_named(tenant)).number
-        return await fleet.create_platform_account(number, user, password)
-
-    made = asked.fleet(work)
+    made = asked.tenant(
+        tenant, lambda fleet, number: fleet.create_platform_account(number, user, password)
+    )
     asked.show({"user": made.name, "tenant": tenant})
 
 
@@ -134,10 +135,7 @@ def account_list(
 ) -> None:
     """List a tenant's accounts (never their passwords)."""
 
-    async def work(fleet: Fleet) -> Any:
-        return await fleet.platform_accounts((await fleet.tenant_named(tenant)).number)
-
-    accounts = asked.fleet(work)
+    accounts = asked.tenant(tenant, lambda fleet, number: fleet.platform_accounts(number))
     rows = [{"user": a.name, "tenant": tenant, "created": iso(a.created)} for a in accounts]
     asked.show(*rows)
 
@@ -150,11 +148,7 @@ def account_remove(
 ) -> None:
     """Remove an account: no further login with it; links that are open stay."""
 
-    async def work(fleet: Fleet) -> None:
-        number = (await fleet.tenant_named(tenant)).number
-        await fleet.remove_platform_account(number, user)
-
-    asked.fleet(work)
+    asked.tenant(tenant, lambda fleet, number: fleet.remove_platform_account(number, user))
     asked.show({"user": user, "tenant": tenant, "removed": True})
 
 
@@ -194,9 +188,7 @@ def key_create(
 @registry_command(key_app, "list")
 def key_list(
     asked: Asked,
-    tenant: Annotated[
-        str | None, typer.Option("--tenant", "-t", help="The tenant; the platform's without.")
-    ] = None,
+    tenant: _KeyTenantOption = None,
 ) -> None:
     """List API keys (never their secrets)."""
 
@@ -223,9 +215,7 @@ def key_list(
 def key_revoke(
     asked: Asked,
     key: Annotated[str, typer.Argument(help="The key's id, as `key list` shows it.")],
-    tenant: Annotated[
-        str | None, typer.Option("--tenant", "-t", help="The tenant; the platform's without.")
-    ] = None,
+    tenant: _KeyTenantOption = None,
 ) -> None:
     """End an API key."""
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, cast, get_args
+from typing import Annotated, Final, cast, get_args
 
 import typer
 
 from motorcade.errors import Invalid
 from motorcade.node.cli.options import Asked, TenantOption, iso, registry_command
-
-if TYPE_CHECKING:
-    from motorcade.fleet.registry import Fleet
 
 __all__ = ["register"]
 
@@ -44,11 +41,7 @@ def identity_add(
 ) -> None:
     """Give a vehicle a name."""
 
-    async def work(fleet: Fleet) -> Any:
-        number = (await fleet.tenant_named(tenant)).number
-        return await fleet.add_identity(number, vin, kind, value)
-
-    made = asked.fleet(work)
+    made = asked.tenant(tenant, lambda fleet, number: fleet.add_identity(number, vin, kind, value))
     asked.show({"vin": vin, "kind": made.kind, "value": made.value})
 
 
@@ -60,10 +53,7 @@ def identity_list(
 ) -> None:
     """List a vehicle's names."""
 
-    async def work(fleet: Fleet) -> Any:
-        return await fleet.identities_of((await fleet.tenant_named(tenant)).number, vin)
-
-    found = asked.fleet(work)
+    found = asked.tenant(tenant, lambda fleet, number: fleet.identities_of(number, vin))
     rows = [{"kind": one.kind, "value": one.value, "created": iso(one.created)} for one in found]
     asked.show(*rows)
 
@@ -78,10 +68,7 @@ def identity_remove(
 ) -> None:
     """Take a name away: its next login is refused."""
 
-    async def work(fleet: Fleet) -> None:
-        await fleet.unbind((await fleet.tenant_named(tenant)).number, vin, kind, value)
-
-    asked.fleet(work)
+    asked.tenant(tenant, lambda fleet, number: fleet.unbind(number, vin, kind, value))
     asked.show({"vin": vin, "kind": kind, "value": value, "removed": True})
 
 
@@ -102,11 +89,9 @@ def token_create(
         raise Invalid(f"kind: one of {', '.join(get_args(CredentialKind))}, not {kind!r}")
     wanted = cast(CredentialKind, kind)
 
-    async def work(fleet: Fleet) -> Any:
-        number = (await fleet.tenant_named(tenant)).number
-        return await fleet.create_credential(number, vin, wanted, name)
-
-    made = asked.fleet(work)
+    made = asked.tenant(
+        tenant, lambda fleet, number: fleet.create_credential(number, vin, wanted, name)
+    )
     facts = {"vin": vin, "id": made.credential.id, "kind": kind, "secret": made.secret}
     asked.show(facts)
 
@@ -119,10 +104,7 @@ def token_list(
 ) -> None:
     """List a vehicle's tokens and keys, without their secrets."""
 
-    async def work(fleet: Fleet) -> Any:
-        return await fleet.credentials((await fleet.tenant_named(tenant)).number, vin)
-
-    found = asked.fleet(work)
+    found = asked.tenant(tenant, lambda fleet, number: fleet.credentials(number, vin))
     rows = [
         {
             "id": one.id,
@@ -145,11 +127,9 @@ def token_revoke(
 ) -> None:
     """End a token or key: the next login with it is refused."""
 
-    async def work(fleet: Fleet) -> Any:
-        number = (await fleet.tenant_named(tenant)).number
-        return await fleet.revoke_credential(number, vin, credential)
-
-    gone = asked.fleet(work)
+    gone = asked.tenant(
+        tenant, lambda fleet, number: fleet.revoke_credential(number, vin, credential)
+    )
     asked.show({"vin": vin, "id": gone.id, "revoked": iso(gone.revoked)})
 
 
@@ -167,10 +147,7 @@ def token_bulk(
     if vins and vins[0].lower() == "vin":
         del vins[0]
 
-    async def work(fleet: Fleet) -> list[tuple[str, str]]:
-        return await fleet.create_tokens((await fleet.tenant_named(tenant)).number, vins, name)
-
-    made = asked.fleet(work)
+    made = asked.tenant(tenant, lambda fleet, number: fleet.create_tokens(number, vins, name))
     if asked.as_json:
         asked.show(*({"vin": vin, "token": token} for vin, token in made))
     else:

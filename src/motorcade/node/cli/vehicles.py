@@ -72,11 +72,9 @@ def vehicle_list(
     """List a tenant's vehicles."""
     from motorcade.fleet.vehicles import VehicleFilter
 
-    async def work(fleet: Fleet) -> Any:
-        number = (await fleet.tenant_named(tenant)).number
-        return await fleet.vehicles(number, VehicleFilter(q=search), limit=limit)
-
-    page = asked.fleet(work)
+    page = asked.tenant(
+        tenant, lambda fleet, number: fleet.vehicles(number, VehicleFilter(q=search), limit=limit)
+    )
     names = ("vin", "model", "plate", "iccid", "labels", "created")
     rows = [{name: _shown(getattr(vehicle, name)) for name in names} for vehicle in page.vehicles]
     asked.show(*rows)
@@ -111,10 +109,7 @@ def vehicle_add(
         device=device,
     )
 
-    async def work(fleet: Fleet) -> ImportReport:
-        return await fleet.add_vehicles((await fleet.tenant_named(tenant)).number, [new])
-
-    report = asked.fleet(work)
+    report = asked.tenant(tenant, lambda fleet, number: fleet.add_vehicles(number, [new]))
     if report.error_count:
         raise Invalid(f"{vin}: {report.errors[0].reason}")
     asked.show({"vin": vin, "tenant": tenant})
@@ -128,10 +123,7 @@ def vehicle_remove(
 ) -> None:
     """Take one vehicle out of the registry: it may not log in any more."""
 
-    async def work(fleet: Fleet) -> None:
-        await fleet.remove_vehicle((await fleet.tenant_named(tenant)).number, vin)
-
-    asked.fleet(work)
+    asked.tenant(tenant, lambda fleet, number: fleet.remove_vehicle(number, vin))
     asked.show({"vin": vin, "tenant": tenant, "removed": True})
 
 
