@@ -11,13 +11,15 @@ from typing import Any, Final
 
 __all__ = ["ended"]
 
-_AGAIN_S: Final = 1.0
+_AGAIN_S: Final = 5.0
+"""Longer than cleaning up takes, which a second cancellation would cut short; a lost cancellation
+is rare, and waiting for it costs nobody anything."""
 
 
 async def ended(*tasks: asyncio.Future[Any]) -> None:
     """Cancel ``tasks`` and wait until they are done, whatever they end with.
 
-    One that goes on is cancelled again every second. Cancelling the caller cancels the waiting.
+    One that goes on is cancelled again every few seconds. Cancelling the caller ends the waiting.
     """
     open_ = {task for task in tasks if not task.done()}
     while open_:

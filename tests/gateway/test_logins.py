@@ -127,3 +127,22 @@ async def test_a_platform_logs_in_and_is_closed_after_three_wrong_passwords(worl
         assert (await bad.receive())[2:4] == b"\x05\x02"
     assert await bad.closed()
     await eventually(lambda: gateway.connections == 1)
+
+
+async def test_a_stop_waits_for_no_login_that_is_never_decided(world: World) -> None:
+    gateway = await world.gateway(drain_timeout_s=0.1)
+    asked = asyncio.Event()
+
+    async def hangs(*_: object, **__: object) -> dict[str, object]:
+        asked.set()
+        await asyncio.Event().wait()
+        return {}
+
+    world.table.resolve = world.table.identify = hangs
+    cars = [await world.car(gateway) for _ in range(3)]
+    for car in cars:
+        car.send(login(world.table.add()))
+    await asked.wait()
+    before = asyncio.all_tasks()
+    await gateway.drain_and_stop()
+    assert not [task for task in before & asyncio.all_tasks() if "_rounds" in repr(task)]

@@ -21,9 +21,10 @@ async def test_cancelling_waits_for_the_thread() -> None:
 
     waiting = asyncio.ensure_future(to_the_end(work))
     await asyncio.to_thread(begun.wait, 30)
-    waiting.cancel()
-    await asyncio.sleep(0)
-    assert not waiting.done()
+    for _ in range(3):  # who wants an end to a task may say so again
+        waiting.cancel()
+        await asyncio.sleep(0)
+        assert not waiting.done()
     go.set()
     with pytest.raises(asyncio.CancelledError):
         await waiting

@@ -150,6 +150,7 @@ class Gateway:
                     await listener.drained()
         for listener in self._listeners:
             listener.stop()
+            await listener.conversation.logins.stop()
         await ended(*self._tasks, *self._hints)
         await self._shared.quarantine.flush()
         for listener in self._listeners:

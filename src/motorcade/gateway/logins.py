@@ -32,6 +32,7 @@ from motorcade.gateway.store import store
 from motorcade.limits import GATEWAY_LOGIN_FAILURES_MAX, GATEWAY_LOGINS_PER_ROUND_MAX
 from motorcade.protocols.frames import Decoded, Frames, Reject, frames_from
 from motorcade.signals.batch import SignalBatch
+from motorcade.tasks import ended
 
 if TYPE_CHECKING:
     from motorcade.gateway.listener import Listener
@@ -68,6 +69,11 @@ class Logins:
     def waiting(self) -> int:
         """Logins not decided."""
         return len(self._waiting) + len(self._platforms) + (self._task is not None)
+
+    async def stop(self) -> None:
+        """End what the drain did not wait for: unanswered, they log in again elsewhere."""
+        self._waiting.clear()
+        await ended(*self._platforms, *([self._task] if self._task is not None else []))
 
     def request(self, peer: Peer, frame: bytes, event: Any = None) -> None:
         """A terminal wants in by this login frame, read or not; it waits."""

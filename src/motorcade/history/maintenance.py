@@ -18,7 +18,7 @@ from motorcade.errors import MotorcadeError
 from motorcade.history.compaction import DAY_US, Merged, MergeStoppedError, merge, plan
 from motorcade.history.config import Config
 from motorcade.history.table import TelemetryTable, tenants_in
-from motorcade.history.threads import give_memory_back
+from motorcade.history.threads import give_memory_back, outlasted
 
 __all__ = ["Maintenance"]
 
@@ -81,7 +81,7 @@ class Maintenance:
             return await asyncio.shield(work)
         except asyncio.CancelledError:
             self._stop.set()
-            await asyncio.wait([work])
+            await outlasted(work)
             raise
 
     def maintain(self, tenant: int) -> list[Merged]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import pyarrow as pa
 
-__all__ = ["ended", "give_memory_back", "to_the_end"]
+__all__ = ["ended", "give_memory_back", "outlasted", "to_the_end"]
 
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
@@ -24,12 +25,20 @@ async def to_the_end(
 
 
 async def ended(running: asyncio.Future[_Result]) -> _Result:
-    """What ``running``, work in a thread, gives. When cancelled, wait for its end first."""
+    """What ``running``, work in a thread, gives. When cancelled, once or often, wait for its end
+    first."""
     try:
         return await asyncio.shield(running)
     except asyncio.CancelledError:
-        await asyncio.wait([running])
+        await outlasted(running)
         raise
+
+
+async def outlasted(running: asyncio.Future[Any]) -> None:
+    """Wait for the end of ``running``, however often this is cancelled meanwhile."""
+    while not running.done():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.wait([running])
 
 
 def give_memory_back() -> None:
