@@ -44,12 +44,17 @@ __all__ = ["CommandsService", "Links"]
 
 _log = structlog.get_logger(__name__)
 
+_NEVER_US: Final = 1 << 62
 _SCAN_PAGE: Final = 10_000
 _RETRY_S: Final = 0.5
 _SWEEP_EVERY_S: Final = 60
 _SWEEP_ROWS: Final = 5_000
 _HANDOVER_US: Final = 200_000
 """After another link came: how long an answer over one that is gone may still be in the log."""
+
+_SETTLE_US: Final = 100_000
+"""How long it is only remembered that a gateway has sent a command: where the vehicle answers at
+once both are written together. Until then the claim stands for it."""
 
 _PATIENCE_US: Final = 20_000_000
 """A try that may be silent for longer than this (a satellite's) is not waited for once a better
@@ -208,7 +213,8 @@ class CommandsService:
     async def _wait(self) -> None:
         """Until there is something to do."""
         while not self._due():
-            until_us = min(self._poll_us, self._deadline_us, self._timers.next_us())
+            settled_us = min((one.at_us for one in self._results), default=_NEVER_US) + _SETTLE_US
+            until_us = min(self._poll_us, self._deadline_us, self._timers.next_us(), settled_us)
             left_s = (until_us - self._clock.now_us()) / 1e6
             self._more.clear()
             with contextlib.suppress(TimeoutError):
@@ -225,7 +231,9 @@ class CommandsService:
             if flight.until_us <= now_us:
                 self._silent.add(name)
         self._looks.update(vehicles)
-        if self._results or self._silent or self._looks or self._hinted:
+        if self._silent or self._looks or self._hinted:
+            return True
+        if any(_settled(one, now_us) for one in self._results):
             return True
         if now_us >= min(self._poll_us, self._deadline_us):
             return True
@@ -261,11 +269,13 @@ class CommandsService:
             held[partition] = held[partition]._replace(sequence=sequence)
         # What was told of a command is written once, at its end; or now and then, if that is far.
         told = {name: bits for name, bits in self._told.items() if poll or bits & ENDED}
+        answers = [answer for entry in entries for answer in entry.answers]
+        results = self._results_for({answer.vehicle for answer in answers})
         given = Inputs(
             held=held,
-            results=self._results,
+            results=results,
             silent=list(self._silent),
-            answers=[answer for entry in entries for answer in entry.answers],
+            answers=answers,
             looks=self._looks,
             fresh=self._hinted,
             told=told,
@@ -273,11 +283,24 @@ class CommandsService:
             expiring=[p for p in self._own if held[p].sequence >= self._had[p]],
             deadline_us=self._deadline_us,
         )
-        self._results, self._silent, self._looks = [], set(), {}
+        self._silent, self._looks = set(), {}
         self._hinted = []
         for name in told:
             del self._told[name]
         return given, entries
+
+    def _results_for(self, answered: set[int]) -> list[Result]:
+        """Take out what gateways said, but for what may soon be written with its answer. What ends
+        by its deadline has to be known to be sent."""
+        now_us = self._clock.now_us()
+        ending = now_us >= self._deadline_us
+        taken: list[Result] = []
+        left: list[Result] = []
+        for one in self._results:
+            now = ending or one.flight.vehicle in answered or _settled(one, now_us)
+            (taken if now else left).append(one)
+        self._results = left
+        return taken
 
     def _unsure(self) -> Callable[[int], bool]:
         """Whether a gateway has yet to say what it did for a vehicle; what it said by now is
@@ -380,6 +403,12 @@ class CommandsService:
     def _told_now(self, told: dict[UUID, int]) -> None:
         for name, bits in told.items():
             self._told[name] = self._told.get(name, 0) | bits
+
+
+def _settled(result: Result, now_us: int) -> bool:
+    """Whether what a gateway said is to be written by now."""
+    sent = result.said is not None and result.said.sent
+    return not sent or now_us >= result.at_us + _SETTLE_US
 
 
 def _stranded(flight: Flight, at_us: int) -> Result:
