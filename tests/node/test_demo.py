@@ -130,9 +130,13 @@ class TestSixThings:
         assert state["signals"]["Vehicle.Speed"]["value"] >= 0  # type: ignore[index]
 
     def test_its_last_hour(self, demo: tuple[subprocess.Popen[str], str]) -> None:
-        header, *rows = _pasted(demo[1], 2).splitlines()
-        assert header.replace('"', "").startswith("event_time,")
-        assert "Vehicle.Speed" in header
+        # Where the worker has no time to answer for the newest rows, an answer is without them.
+        deadline = time.monotonic() + 60
+        rows: list[str] = []
+        while len(rows) < 55 and time.monotonic() < deadline:
+            header, *rows = _pasted(demo[1], 2).splitlines()
+            assert header.replace('"', "").startswith("event_time,")
+            assert "Vehicle.Speed" in header
         assert 55 <= len(rows) <= 62
 
     def test_cars_in_a_box(self, demo: tuple[subprocess.Popen[str], str]) -> None:
