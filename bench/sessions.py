@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections import namedtuple
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 
@@ -163,7 +163,12 @@ class _Registry:
         return {vin: _Known(int(vin[8:]) + 1, int(vin[1:3]) + 1, vin) for vin in names}
 
     async def identify(
-        self, kind: str, values: Sequence[str], *, register: bool = True
+        self,
+        kind: str,
+        values: Sequence[str],
+        *,
+        register: bool = True,
+        terminals: Mapping[str, str] | None = None,
     ) -> dict[str, _Known]:
         if kind == "vin":
             return await self.resolve(values)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import numpy as np
 import psycopg
 import pytest
@@ -40,6 +42,34 @@ async def test_who_is_behind_a_number(fleet: Fleet) -> None:
     assert other == {"300234010753370": Identified(4, 2, B[0], (), b"")}
     assert await fleet.identify("device", ["13800001111"]) == {}
     assert await fleet.identify("phone", []) == {}
+
+
+async def test_a_number_is_of_the_terminal_that_registers_first(fleet: Fleet) -> None:
+    await _fill(fleet)
+    names = [(vin, "phone", str(number)) for number, vin in enumerate(A[:2], 1)]
+    await fleet.add_identities(1, names)
+    await fleet.add_identity(1, A[0], "device", "00000000000000b7")
+
+    async def knock(**terminals: str) -> dict[str, str]:
+        asked = {name[1:]: terminal for name, terminal in terminals.items()}
+        found = await fleet.identify("phone", ["1", "2", "3"], terminals=asked)
+        return {value: who.terminal for value, who in found.items()}
+
+    assert await knock() == {"1": "", "2": ""}
+    assert await knock(n1="M/1", n3="M/3") == {"1": "M/1", "2": ""}
+    # At once, from several gateways: one of them is first.
+    long = 41 * "%FF"
+    both = await asyncio.gather(*(knock(n2=f"{n}{long}", n1="M/2") for n in range(8)))
+    assert len({tuple(one.items()) for one in both}) == 1
+    assert both[0]["1"] == "M/1"
+    shown = {one.kind: one.terminal for one in await fleet.identities_of(1, A[0])}
+    assert shown == {"phone": "M/1", "device": None}
+    # Given again by whatever way it stays; taken away and given again it is forgotten.
+    await fleet.add_identities(1, names)
+    assert (await fleet.add_identity(1, A[0], "phone", "1")).terminal == "M/1"
+    await fleet.unbind(1, A[0], "phone", "1")
+    assert (await fleet.add_identity(1, A[0], "phone", "1")).terminal is None
+    assert (await knock(n1="M/2"))["1"] == "M/2"
 
 
 async def test_by_vin_as_resolve_does(fleet: Fleet) -> None:

@@ -8,7 +8,9 @@ import itertools
 from functools import reduce
 from operator import xor
 
-__all__ = ["Datagrams", "Terminal", "auth", "general", "location", "packed", "register"]
+__all__ = ["DEVICE", "Datagrams", "Terminal", "auth", "general", "location", "packed", "register"]
+
+DEVICE = (b"MAKER", b"TERM001")
 
 _SERIALS = itertools.count(1)
 _SECONDS = itertools.count()
@@ -37,10 +39,13 @@ def unpacked(frame: bytes) -> tuple[int, bytes]:
     return int.from_bytes(plain[:2], "big"), plain[12:-1]
 
 
-def register(phone: str, vin: str = "", plate: str = "京A12345") -> bytes:
-    """0100."""
+def register(
+    phone: str, vin: str = "", plate: str = "京A12345", device: tuple[bytes, bytes] = DEVICE
+) -> bytes:
+    """0100; ``device``: maker and terminal id."""
+    maker, terminal = device[0].ljust(5, b"\0"), device[1].ljust(7, b"\0")
     name = vin.encode() if vin else plate.encode("gbk")
-    body = bytes(4) + b"MAKER" + b"MODEL".ljust(20, b"\0") + b"TERM001" + bytes([not vin]) + name
+    body = bytes(4) + maker + b"MODEL".ljust(20, b"\0") + terminal + bytes([not vin]) + name
     return packed(0x0100, phone, body)
 
 
@@ -88,9 +93,11 @@ class Terminal:
             rest = await self.reader.readuntil(b"\x7e")
         return unpacked(b"\x7e" + rest)
 
-    async def register(self, vin: str = "") -> tuple[int, str]:
+    async def register(
+        self, vin: str = "", device: tuple[bytes, bytes] = DEVICE
+    ) -> tuple[int, str]:
         """Result and code of a registration."""
-        self.send(register(self.phone, vin))
+        self.send(register(self.phone, vin, device=device))
         message, body = await self.receive()
         assert message == 0x8100
         return body[2], body[3:].decode()

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from gateway.terminals import (
+    DEVICE,
     Datagrams,
     Terminal,
     auth,
@@ -30,6 +31,7 @@ from motorcade.gateway.gateway import Gateway
 from motorcade.gateway.stateful import Stateful
 from motorcade.log.downlink import Downlink, down_subject, pack_downlinks, read_downlinked
 from motorcade.log.events import CommandAnswered, LinkDown, LinkUp
+from motorcade.log.log import Quarantined
 from motorcade.protocols.commands import Command
 from motorcade.protocols.jt808.pieces import join_pieces
 
@@ -38,6 +40,8 @@ assert DatagramDoor
 assert Downlinks
 assert Entrance
 assert Stateful
+
+OTHER = (b"OTHER", b"TERM002")
 
 _PHONES = itertools.count(13_800_000_000)
 
@@ -55,6 +59,13 @@ def phone_of(world: World, vin: str = "") -> tuple[str, str]:
     number = world.table.known[vin].vehicle
     world.table.name("phone", phone, vin, f"code-{number}")
     return phone, vin
+
+
+async def refused(world: World, phone: str) -> list[Quarantined]:
+    """The refused registrations by this number that lie in the quarantine, once two do."""
+    page = await world.log.quarantined(None, 100)
+    found = [one for one in page.entries if (one.vin, one.code) == (phone, "other_terminal")]
+    return found if len(found) > 1 else []
 
 
 @pytest.fixture
@@ -153,6 +164,60 @@ async def test_a_registration_may_bind_where_the_operator_says_so(world: World) 
     result, code = await car.register(vin)
     assert result == 0
     assert await car.login(code) == 0
+
+
+async def test_a_known_phone_is_of_the_terminal_that_came_first(
+    world: World, gateway: Gateway
+) -> None:
+    phone, vin = phone_of(world)
+    car = await terminal(world, gateway, phone)
+    _, code = await car.register()
+    assert await car.login(code) == 0
+    thief = await terminal(world, gateway, phone)
+    for device in (OTHER, (OTHER[0], DEVICE[1]), (DEVICE[0], OTHER[1])):
+        assert await thief.register(vin, device) == (1, "")
+    assert gateway.metrics.rejects["other_terminal"] == 3
+    assert 'motorcade_gateway_rejects_total{code="other_terminal"} 3.0' in gateway.metrics_text()
+    again = await terminal(world, gateway, phone)
+    assert await again.register(device=OTHER) == (1, "")
+    kept = await eventually(lambda: refused(world, phone))
+    # Once per peer, and its tenant sees it.
+    assert [one.tenant for one in kept] == [1, 1]
+    assert OTHER[1] in kept[0].data
+    # The link of the car's own terminal lives, and its code is told again.
+    car.send(location(phone, 5))
+    assert await car.receive() == (0x8001, bytes.fromhex("0005020000"))
+    assert await again.register() == (0, code)
+
+
+async def test_of_two_terminals_in_one_round_the_first_is_remembered(
+    world: World, gateway: Gateway
+) -> None:
+    phone, _ = phone_of(world)
+    car = await terminal(world, gateway, phone)
+    car.send(register(phone, device=OTHER), register(phone))
+    (first, one), (second, other) = await car.receive(), await car.receive()
+    assert (first, second) == (0x8100, 0x8100)
+    assert (one[2], other[2]) == (0, 1)
+    assert world.table.named["phone", phone].terminal == "OTHER/TERM002"
+
+
+async def test_any_terminal_may_register_where_the_operator_says_so(world: World) -> None:
+    gateway = await door(world, terminals="any")
+    phone, _ = phone_of(world)
+    car = await terminal(world, gateway, phone)
+    result, code = await car.register()
+    other = await terminal(world, gateway, phone)
+    assert (result, await other.register(device=OTHER)) == (0, (0, code))
+    assert world.table.named["phone", phone].terminal == ""
+
+
+async def test_a_bound_phone_is_of_its_terminal(world: World) -> None:
+    gateway = await door(world, bind_on_registration=True)
+    vin, phone = world.table.add(), str(next(_PHONES))
+    car = await terminal(world, gateway, phone)
+    assert (await car.register(vin))[0] == 0
+    assert (await car.register(vin, OTHER)) == (1, "")
 
 
 async def test_optional_credentials_let_in_who_brings_none(world: World) -> None:

@@ -8,7 +8,7 @@ import contextlib
 import itertools
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from hashlib import sha256
 from operator import xor
@@ -64,6 +64,7 @@ class Identified:
     secrets: tuple[bytes, ...] = ()
     key: bytes = b""
     code: str = ""
+    terminal: str = ""
 
 
 @dataclass
@@ -91,11 +92,20 @@ class Table:
         return {vin: self.known[vin] for vin in vins if vin in self.known}
 
     async def identify(
-        self, kind: str, values: Sequence[str], *, register: bool = True
+        self,
+        kind: str,
+        values: Sequence[str],
+        *,
+        register: bool = True,
+        terminals: Mapping[str, str] | None = None,
     ) -> Mapping[str, Identified]:
         self.asked.append(list(values))
         if self.away:
             raise DependencyError("the registry is away")
+        for value, terminal in (terminals or {}).items():
+            who = self.named.get((kind, value))
+            if who is not None and not who.terminal:
+                self.named[kind, value] = replace(who, terminal=terminal)
         return {value: self.named[kind, value] for value in values if (kind, value) in self.named}
 
     def name(self, kind: str, value: str, vin: str, *secrets: str, key: bytes = b"") -> None:

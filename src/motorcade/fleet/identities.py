@@ -6,7 +6,7 @@ vehicle proves itself with, for those who are known.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
@@ -27,7 +27,7 @@ __all__ = ["Identified", "Identities", "Identity", "number_of"]
 class Identified(NamedTuple):
     """A vehicle that was asked for by some identity. ``secrets``: SHA-256 of every token it may
     present now, and for a phone number of its JT/T 808 ``code``; ``key``: its pre-shared key, 16
-    bytes, or none."""
+    bytes, or none; ``terminal``: which one the phone number is of, or empty."""
 
     vehicle: int
     tenant: int
@@ -35,6 +35,7 @@ class Identified(NamedTuple):
     secrets: tuple[bytes, ...] = ()
     key: bytes = b""
     code: str = ""
+    terminal: str = ""
 
 
 class Identity(msgspec.Struct, kw_only=True, frozen=True):
@@ -43,6 +44,9 @@ class Identity(msgspec.Struct, kw_only=True, frozen=True):
     kind: IdentityKind
     value: str
     created: datetime
+    terminal: str | None = None
+    """Of a phone number: maker and id of the JT/T 808 terminal that registered by it first,
+    ``70111/A000042``; what is no letter, digit or ``_.-~`` as ``%XX``."""
 
 
 class Identities(Logins):
@@ -52,26 +56,38 @@ class Identities(Logins):
     _code_secret: bytes = b""
 
     async def identify(
-        self, kind: str, values: Sequence[str], *, register: bool = True
+        self,
+        kind: str,
+        values: Sequence[str],
+        *,
+        register: bool = True,
+        terminals: Mapping[str, str] | None = None,
     ) -> dict[str, Identified]:
         """The vehicles behind ``values`` (platform scope), by value; who is not in the answer is
         unknown. ``kind``: ``vin`` or an ``IdentityKind``. One query for all; VINs that a tenant
-        claims by prefix are registered with ``register``, as by ``resolve``."""
+        claims by prefix are registered with ``register``, as by ``resolve``. ``terminals``, by
+        value: who registers now; names that are no terminal's yet become theirs for good, in the
+        same round trip."""
         wanted = [value for value in dict.fromkeys(values) if "\0" not in value]
         found: dict[str, Identified] = {}
         async with self._store.platform() as connection:
+            if terminals:
+                told = (texts(terminals), texts(terminals.values()), kind)
+                await connection.execute(_REMEMBER, told)
             if kind == "vin":
                 cursor = await connection.execute(_BY_VIN, (texts(wanted),))
             else:
                 cursor = await connection.execute(_BY_IDENTITY, (kind, texts(wanted)))
             rows = await cursor.fetchall()
         secret = await self._codes_secret() if kind == "phone" and rows else b""
-        for value, number, tenant, vin, rotation, tokens, key in rows:
+        for value, terminal, number, tenant, vin, rotation, tokens, key in rows:
             secrets, code = tuple(map(bytes, tokens)), ""
             if secret:
                 code = code_of(secret, number, rotation)
                 secrets += (code_digest(code),)
-            found[value] = Identified(number, tenant, vin, secrets, bytes(key or b""), code)
+            found[value] = Identified(
+                number, tenant, vin, secrets, bytes(key or b""), code, terminal
+            )
         if kind == "vin" and register and len(found) < len(wanted):
             known = await self._register_claimed([vin for vin in wanted if vin not in found])
             found |= {vin: Identified(new.vehicle, new.tenant, vin) for vin, new in known.items()}
@@ -94,8 +110,9 @@ class Identities(Logins):
         value, created = tidied(kind, value), moment(self._clock)
         async with self._store.tenant(tenant, pipeline=False) as connection:
             vehicle = await number_of(connection, tenant, vin)
-            await _bound(connection, kind, value, vehicle, created)
-        return _identity((kind, value, created))
+            new = await _bound(connection, kind, value, vehicle, created)
+            row = None if new else await one(connection, _GIVEN_BEFORE, (kind, value))
+        return _identity(row or (kind, value, created, None))
 
     async def add_identities(self, tenant: int, names: Sequence[tuple[str, str, str]]) -> None:
         """Call many of a tenant's vehicles so: (VIN, kind, value); all or none, in one statement,
@@ -113,7 +130,8 @@ class Identities(Logins):
                 raise Conflict(f"the {row[0]} {row[1]!r} is not available for {row[2]!r}")
 
     async def unbind(self, tenant: int, vin: str, kind: str, value: str) -> None:
-        """No longer call a tenant's vehicle so; links that are open stay. ``NotFound``."""
+        """No longer call a tenant's vehicle so, and forget the name's terminal; links that are open
+        stay. ``NotFound``."""
         value = tidied(kind, value)
         async with self._store.tenant(tenant, pipeline=False) as connection:
             vehicle = await number_of(connection, tenant, vin)
@@ -132,8 +150,8 @@ class Identities(Logins):
         async with self._store.tenant(tenant, pipeline=False) as connection:
             vehicle = await number_of(connection, tenant, vin)
             cursor = await connection.execute(
-                "SELECT kind, value, created FROM identities WHERE vehicle = %s"
-                " ORDER BY created, kind, value",
+                f"SELECT {_SHOWN} FROM identities WHERE vehicle = %s"
+                " ORDER BY created, kind, value".encode(),
                 (vehicle,),
             )
             return [_identity(row) for row in await cursor.fetchall()]
@@ -179,13 +197,26 @@ _KNOWN: Final = (
     "  WHERE c.vehicle = v.number AND c.kind = 'key' AND c.revoked IS NULL)"
 )
 
-_BY_VIN: Final = f"SELECT v.vin, {_KNOWN} FROM vehicles v WHERE v.vin = ANY(%s::text[])".encode()
+_BY_VIN: Final = (
+    f"SELECT v.vin, '', {_KNOWN} FROM vehicles v WHERE v.vin = ANY(%s::text[])".encode()
+)
 
 _BY_IDENTITY: Final = (
-    f"SELECT i.value, {_KNOWN} FROM identities i JOIN vehicles v ON v.number = i.vehicle"
-    " WHERE i.kind = %s AND i.value = ANY(%s::text[])"
+    f"SELECT i.value, coalesce(i.terminal, ''), {_KNOWN} FROM identities i"
+    " JOIN vehicles v ON v.number = i.vehicle WHERE i.kind = %s AND i.value = ANY(%s::text[])"
 ).encode()
 
+_SHOWN: Final = "kind, value, created, terminal"
+
+_GIVEN_BEFORE: Final = f"SELECT {_SHOWN} FROM identities WHERE kind = %s AND value = %s".encode()
+
+# In the order of the names, so that rounds of several gateways wait for each other in a row.
+_REMEMBER: Final = (
+    "UPDATE identities i SET terminal = f.terminal FROM (SELECT k.kind, k.value, r.terminal"
+    " FROM unnest(%s::text[], %s::text[]) AS r (value, terminal)"
+    " JOIN identities k ON k.kind = %s AND k.value = r.value WHERE k.terminal IS NULL"
+    " ORDER BY k.value FOR UPDATE OF k) f WHERE i.kind = f.kind AND i.value = f.value"
+)
 
 _GIVEN: Final = "unnest(%s::text[], %s::text[], %s::text[]) AS r (kind, value, vin)"
 
@@ -245,4 +276,4 @@ async def _bound(
 
 
 def _identity(row: Sequence[Any]) -> Identity:
-    return Identity(kind=row[0], value=row[1], created=row[2])
+    return Identity(kind=row[0], value=row[1], created=row[2], terminal=row[3])

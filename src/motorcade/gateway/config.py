@@ -16,6 +16,7 @@ __all__ = [
     "Config",
     "Credentials",
     "ListenerConfig",
+    "Terminals",
     "bearer_code",
 ]
 
@@ -26,6 +27,9 @@ Bearer = Literal["unknown", "lte", "nr", "cv2x", "satellite", "wifi", "wired"]
 
 Credentials = Literal["required", "optional"]
 """Whether a login must bring one of the vehicle's credentials, where its protocol can."""
+
+Terminals = Literal["first", "any"]
+"""Who gets the code of a known phone number: the terminal that registered by it first, or any."""
 
 Acknowledge = Literal["always", "standard"]
 """Whether a correct report on a terminal link is answered: ``always``, or as the standard has
@@ -65,6 +69,10 @@ class ListenerConfig(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_f
     """JT/T 808: whether a terminal with an unknown phone number may register itself for the vehicle
     whose VIN its registration names. A registration proves nothing: only on a network that lets in
     nobody but the operator's SIMs."""
+    terminals: Terminals = "first"
+    """JT/T 808: which terminal is told the code of a known phone number. ``first``: the one that
+    registered by it first, told by its maker's and its own id; another is refused (result 1) until
+    an operator takes the number away and gives it again. ``any``: whichever registers."""
     acknowledge_reports: Acknowledge = "always"
     """Terminal links: answer every stored report (an answer lets a terminal free its store), or
     only wrong ones, as the standard has it. A tenant's own setting wins. Platform links are

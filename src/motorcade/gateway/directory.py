@@ -49,6 +49,10 @@ class Identified(Known, Protocol):
         """What its JT/T 808 terminal is given when it registers, and logs in with; asked for by a
         phone number."""
 
+    @property
+    def terminal(self) -> str:
+        """The terminal that registered first by the name asked for; empty for none."""
+
 
 class Directory(Protocol):
     """Who is who, for the platform as a whole. Every method raises ``DependencyError`` where the
@@ -59,10 +63,16 @@ class Directory(Protocol):
         their prefix; the others are left out. One query for all."""
 
     async def identify(
-        self, kind: str, values: Sequence[str], *, register: bool = True
+        self,
+        kind: str,
+        values: Sequence[str],
+        *,
+        register: bool = True,
+        terminals: Mapping[str, str] | None = None,
     ) -> Mapping[str, Identified]:
         """The vehicles behind names of a kind (``vin``, ``phone``, ``imei``, ``device``); names
-        nobody has are left out. One query for all."""
+        nobody has are left out. One query for all. ``terminals``, by name: who registers now; the
+        first to do so is remembered."""
 
     async def bind(self, kind: str, value: str, vehicle: int) -> object:
         """Give a vehicle a further name. Raises ``Conflict`` where another has it."""

@@ -5,7 +5,8 @@ sessions, answers after the fsync. All that came up are decided together: one qu
 registry, one append.
 
 A login proves itself by a secret the registry knows (MQTT: the password; JT/T 808: the code it was
-given when it registered) or by a client certificate whose common name is the vehicle's.
+given when it registered) or by a client certificate whose common name is the vehicle's. The code is
+told to the terminal that registered first by a phone number, and to no other.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from hmac import compare_digest
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from motorcade.errors import CallerError, MotorcadeError
 from motorcade.gateway.directory import Identified
-from motorcade.gateway.peers import Peer
+from motorcade.gateway.peers import NOTED, Peer
 from motorcade.gateway.shared import Shared
 from motorcade.protocols.frames import Decoded, Frames, frames_from
 
@@ -34,6 +35,7 @@ _REASONS: Final = {
     "unknown_vin": "Nobody registered a vehicle of this name.",
     "credentials": "The login brings no secret of the vehicle's.",
     "duplicate": "The name is another vehicle's.",
+    "other_terminal": "Another terminal has registered by this number.",
 }
 
 
@@ -55,13 +57,15 @@ class Entrance:
         kind = self._listener.traits.identity
         # Who proves nothing must not make the registry grow.
         register = self._listener.rules.credentials == "optional"
+        registering = [one for one in batch if hasattr(one.event, "terminal")]
         try:
-            known = await self._shared.directory.identify(kind, names, register=register)
+            known = await self._shared.directory.identify(
+                kind, names, register=register, terminals=self._terminals(registering)
+            )
         except MotorcadeError as error:
             self._shared.metrics.unstored[error.code] += len(batch)
             await self._answer([(one, "unavailable") for one in batch])
             return
-        registering = [one for one in batch if hasattr(one.event, "terminal")]
         if registering:
             await self._register(registering, known)
         wanting = [one for one in batch if not hasattr(one.event, "terminal")]
@@ -137,18 +141,21 @@ class Entrance:
         return "" if self._listener.rules.credentials == "optional" else "credentials"
 
     async def _register(self, batch: Sequence[Request], known: Mapping[str, Identified]) -> None:
-        """JT/T 808 0x0100: known terminals are given their codes. An unknown one may be bound to
-        the vehicle it names, where the operator allows that."""
-        codes, refused = {}, {}
+        """JT/T 808 0x0100: known terminals are given their codes, others by the same phone number
+        are not. An unknown one may be bound to the vehicle it names, where the operator allows
+        that."""
+        codes, refused, tenants = {}, {}, {}
         try:
             for place, one in enumerate(batch):
                 who = known.get(one.name)
                 try:
-                    who = who or await self._bound(one.event)
+                    who = who or await self._bound(one)
                 except CallerError:
                     refused[place] = "duplicate"
                     continue
-                if who is not None:
+                if who is not None and self._is_another(one, who):
+                    refused[place], tenants[place] = "other_terminal", who.tenant
+                elif who is not None:
                     codes[place] = who.code
         except MotorcadeError as error:
             self._shared.metrics.unstored[error.code] += len(batch)
@@ -161,11 +168,33 @@ class Entrance:
                 continue
             code = refused.get(place, "unknown_vin")
             one.peer.send(one.event.reply(one.event.refusal(code), now_us))
-            if code != "unavailable":
+            if code == "other_terminal":
+                self._other(one, tenants[place])
+            elif code != "unavailable":
                 self._logins.keep(code, _REASONS[code], one, 0)
 
-    async def _bound(self, event: Any) -> Identified | None:
+    def _terminals(self, registering: Sequence[Request]) -> dict[str, str]:
+        """Who is to be remembered, by phone number: the first of a round, as of a lifetime."""
+        if self._listener.rules.terminals == "any":
+            return {}
+        return {one.name: one.event.terminal for one in reversed(registering)}
+
+    def _is_another(self, one: Request, who: Identified) -> bool:
+        """Whether a registration's phone number is of another terminal."""
+        return self._listener.rules.terminals == "first" and who.terminal != one.event.terminal
+
+    def _other(self, one: Request, tenant: int) -> None:
+        """Another terminal by a known phone number: counted, and once per peer to be seen by the
+        vehicle's people."""
+        if one.peer.state & NOTED:
+            self._shared.metrics.rejects["other_terminal"] += 1
+            return
+        one.peer.state |= NOTED
+        self._logins.keep("other_terminal", _REASONS["other_terminal"], one, tenant)
+
+    async def _bound(self, one: Request) -> Identified | None:
         """The vehicle a registration names, now bound to its terminal."""
+        event = one.event
         if not self._listener.rules.bind_on_registration or len(event.vin) != 17:
             return None
         directory, kind = self._shared.directory, self._listener.traits.identity
@@ -173,7 +202,8 @@ class Entrance:
         if who is None:
             return None
         await directory.bind(kind, event.identity, who.vehicle)
-        return (await directory.identify(kind, [event.identity])).get(event.identity)
+        asked, terminals = [event.identity], self._terminals([one])
+        return (await directory.identify(kind, asked, terminals=terminals)).get(event.identity)
 
     async def _answer(self, decided: Sequence[tuple[Request, str]]) -> None:
         now_us = self._shared.clock.now_us()

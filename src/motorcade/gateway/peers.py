@@ -31,6 +31,7 @@ __all__ = [
     "CHOKED",
     "GONE",
     "DATAGRAM",
+    "NOTED",
     "Peer",
     "PeerTable",
     "reachable",
@@ -58,14 +59,16 @@ PAUSED: Final = 4
 CHOKED: Final = 8
 GONE: Final = 16
 DATAGRAM: Final = 32
+NOTED: Final = 64
 
 
 class Peer(asyncio.Protocol):
     """One connection. ``state`` holds the bits ``QUEUED`` (in the inbox), ``WAITING`` (a login
     is being decided; bytes are kept), ``PAUSED`` (all sockets are unread, the budget is spent),
     ``CHOKED`` (its own is unread: it sent more than a tick took), ``GONE`` (it hung up; what it
-    sent before is still looked at) and ``DATAGRAM`` (what is sent must stay within its
-    datagram)."""
+    sent before is still looked at), ``DATAGRAM`` (what is sent must stay within its
+    datagram) and ``NOTED`` (a registration of its that named another's phone number lies in the
+    quarantine)."""
 
     __slots__ = ("data", "listener", "session", "slot", "state", "transport")
 

@@ -34,6 +34,7 @@ def test_named_proven_and_ended(tmp_path: Path) -> None:
     run("vehicle", "identity", "add", VIN, "phone", "013800001111")
     lines = run("vehicle", "identity", "list", VIN, "--json").stdout.splitlines()
     assert [json.loads(line)["value"] for line in lines] == ["00a1b2c3d4e5f607", "13800001111"]
+    assert [json.loads(line)["terminal"] for line in lines] == [None, None]
     refused = run("vehicle", "identity", "add", VIN, "imei", "12", code=1)
     assert "15 digits" in refused.stderr
     refused = run("vehicle", "identity", "add", VIN, "device", "00a1", code=1)

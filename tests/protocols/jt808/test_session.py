@@ -27,7 +27,7 @@ from motorcade.protocols.jt808.framing import cut
 from motorcade.protocols.jt808.heads import read_heads
 from motorcade.protocols.jt808.hear import hear
 from motorcade.protocols.jt808.reader import Reader, text_of
-from motorcade.protocols.jt808.registration import read_auth, read_registration
+from motorcade.protocols.jt808.registration import read_auth, read_registration, terminal_of
 from motorcade.protocols.jt808.session import Session
 from motorcade.protocols.jt808.uplink import auth_body, media_body, registration_body
 
@@ -54,13 +54,15 @@ def test_registration(edition: int) -> None:
     event = Session().handle(up(0x0100, body, edition=2019 if edition == 2019 else 2013), NOW)
     assert isinstance(event, RegistrationRequested)
     assert (event.identity, event.plate, event.vin) == (PHONE, "测A12345", "")
-    assert event.terminal == "T000001"
+    assert event.terminal == "MOTOR/T000001"
+    assert event.facts["terminal"] == "T000001"
     assert event.facts["model"] == "SIM"
     said = plain_of(event.reply(1, NOW, "secret"))
     assert said[:2] == b"\x81\x00"
     assert said.endswith(b"\x00\x05\x00secret")
     assert plain_of(event.reply(event.refusal("unknown_vin"), NOW))[-3:] == b"\x00\x05\x04"
     assert plain_of(event.reply(event.refusal("duplicate"), NOW))[-1] == 3
+    assert plain_of(event.reply(event.refusal("other_terminal"), NOW))[-3:] == b"\x00\x05\x01"
     assert event.reply(event.refusal("unavailable"), NOW) == b""
 
 
@@ -73,6 +75,20 @@ def test_colour_zero_means_that_a_vin_follows() -> None:
 def test_short_registrations_are_read_as_far_as_they_go(size: int) -> None:
     facts = read_registration(registration_body("A1")[:size], 2013)
     assert facts["province"] == 31
+
+
+def test_a_terminal_is_told_by_its_bytes() -> None:
+    # 2019 fills up in front, 2013 behind: the same terminal of either edition.
+    old = bytes(4) + b"70111" + bytes(20) + b"A42\0\0\0\0" + b"\x01" + b"A1"
+    new = bytes(4) + b"70111".rjust(11, b"\0") + bytes(30) + b"A42".rjust(30, b"\0") + b"\x01A1"
+    assert terminal_of(old, 2013) == terminal_of(new, 2019) == "70111/A42"
+    assert terminal_of(old.replace(b"A42", b"a42"), 2013) == "70111/a42"
+    # Bytes that are no text tell terminals apart, and none looks like two names.
+    assert terminal_of(old.replace(b"A42", b"\xff/\0"), 2013) == "70111/%FF%2F"
+    assert terminal_of(old.replace(b"A42", b"\xfe/\0"), 2013) == "70111/%FE%2F"
+    assert terminal_of(bytes(4), 2013) == "/"
+    longest = bytes(4) + b"\xff" * 11 + bytes(30) + b"\xff" * 30 + b"\x01A1"
+    assert len(terminal_of(longest, 2019)) == 124
 
 
 def test_authentication() -> None:

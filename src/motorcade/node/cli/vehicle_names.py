@@ -51,10 +51,18 @@ def identity_list(
     vin: VinArgument,
     tenant: TenantOption,
 ) -> None:
-    """List a vehicle's names."""
+    """List a vehicle's names, and which JT/T 808 terminal registered first by a phone number."""
 
     found = asked.tenant(tenant, lambda fleet, number: fleet.identities_of(number, vin))
-    rows = [{"kind": one.kind, "value": one.value, "created": iso(one.created)} for one in found]
+    rows = [
+        {
+            "kind": one.kind,
+            "value": one.value,
+            "created": iso(one.created),
+            "terminal": one.terminal,
+        }
+        for one in found
+    ]
     asked.show(*rows)
 
 
@@ -66,7 +74,8 @@ def identity_remove(
     value: Annotated[str, typer.Argument(help="The number or name.")],
     tenant: TenantOption,
 ) -> None:
-    """Take a name away: its next login is refused."""
+    """Take a name away: its next login is refused. Given again, a phone number is of the JT/T 808
+    terminal that registers first: so a vehicle gets a new terminal."""
 
     asked.tenant(tenant, lambda fleet, number: fleet.unbind(number, vin, kind, value))
     asked.show({"vin": vin, "kind": kind, "value": value, "removed": True})

@@ -30,12 +30,14 @@ __all__ = [
 _FAILED: Final = 2
 _REGISTRATION: Final[Mapping[str, int]] = {
     "duplicate": 4,
+    "other_terminal": 2,
     "unknown_vin": 5,
     "credentials": 5,
     "unavailable": 0,
 }
-"""Refusals of a registration as flags: result and one (3 the terminal is registered, 4 there is no
-such terminal). 0: nothing is said, and the terminal asks again."""
+"""Refusals of a registration as flags: result and one (1 the vehicle is registered, with another
+terminal; 3 the terminal is registered, 4 there is no such terminal). 0: nothing is said, and the
+terminal asks again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +52,7 @@ class Event:
 
     def refusal(self, code: str) -> int:
         """The flag that refuses for a reason: ``unknown_vin``, ``credentials``, ``duplicate``,
-        ``unavailable``."""
+        ``other_terminal``, ``unavailable``."""
         return _FAILED
 
     def reply(self, flag: int, now: int) -> bytes:
@@ -86,7 +88,8 @@ class LoginRequested(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegistrationRequested(Event):
-    """0100: a terminal wants a code. ``vin`` and ``plate``: one of them, as the colour says."""
+    """0100: a terminal wants a code. ``vin`` and ``plate``: one of them, as the colour says;
+    ``terminal``: its maker's id and its own."""
 
     identity: str
     vin: str

@@ -7,11 +7,12 @@ has 8 bytes in 2011, 20 in 2013; makers send bodies that are shorter than either
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 from motorcade.errors import MessageError
 from motorcade.protocols.jt808.reader import Reader, text_of
 
-__all__ = ["read_auth", "read_registration"]
+__all__ = ["read_auth", "read_registration", "terminal_of"]
 
 
 def read_registration(body: bytes, edition: int) -> dict[str, Any]:
@@ -30,6 +31,17 @@ def read_registration(body: bytes, edition: int) -> dict[str, Any]:
     facts["plate"] = name if facts["colour"] else ""
     facts["vin"] = "" if facts["colour"] else name
     return facts
+
+
+def terminal_of(body: bytes, edition: int) -> str:
+    """Which terminal sends this 0x0100: its maker's id and its own, ``70111/A000042``, as its bytes
+    are but for the zeros and blanks that fill them up; what is no letter, digit or ``_.-~`` as
+    ``%XX``, so that no two terminals read the same."""
+    reader = Reader(body, 4)
+    maker, model, terminal = _widths(len(body), edition)
+    made = _some(reader, maker)
+    _some(reader, model)
+    return "/".join(quote(one.strip(b"\0 "), safe="") for one in (made, _some(reader, terminal)))
 
 
 def read_auth(body: bytes, edition: int) -> dict[str, Any]:

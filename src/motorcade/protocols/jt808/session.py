@@ -25,7 +25,7 @@ from motorcade.protocols.jt808.framing import cut
 from motorcade.protocols.jt808.hear import hear
 from motorcade.protocols.jt808.messages import read_message
 from motorcade.protocols.jt808.packets import HEAD_BYTES, read_packet
-from motorcade.protocols.jt808.registration import read_auth, read_registration
+from motorcade.protocols.jt808.registration import read_auth, read_registration, terminal_of
 from motorcade.protocols.jt808.words import (
     ALARM_FILES,
     AUTH,
@@ -132,7 +132,8 @@ class Session:
         body, edition = head.body, head.edition
         if message == REGISTER:
             facts = read_registration(body, edition)
-            names = {name: facts[name] for name in ("vin", "plate", "terminal")}
+            names = {"vin": facts["vin"], "plate": facts["plate"]}
+            names["terminal"] = terminal_of(body, edition)
             return events.RegistrationRequested(
                 **base, identity=head.identity, **names, facts=facts
             )

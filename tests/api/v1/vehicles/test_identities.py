@@ -19,6 +19,10 @@ async def test_given_listed_taken_away(world: World) -> None:
         assert (made.json()["kind"], made.json()["value"]) == ("phone", "13911112222")
     found = (await world.get("alpha", path, "admin")).json()["identities"]
     assert [(one["kind"], one["value"]) for one in found] == [("phone", "13911112222")]
+    assert found[0]["terminal"] is None
+    await world.fleet.identify("phone", ["13911112222"], terminals={"13911112222": "70111/A000042"})
+    found = (await world.get("alpha", path, "admin")).json()["identities"]
+    assert found[0]["terminal"] == "70111/A000042"
     for _ in range(1):
         gone = await world.client.delete(f"{path}/phone/13911112222", headers=headers)
         assert gone.status_code == 204

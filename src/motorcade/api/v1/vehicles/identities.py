@@ -19,7 +19,12 @@ from motorcade.fleet.names import IdentityKind
 __all__ = ["Identities", "NewIdentity", "routes"]
 
 _TAG = "Vehicles"
-_EXAMPLE = {"kind": "phone", "value": "13800001111", "created": "2026-11-22T08:00:00Z"}
+_EXAMPLE = {
+    "kind": "phone",
+    "value": "13800001111",
+    "created": "2026-11-22T08:00:00Z",
+    "terminal": "70111/A000042",
+}
 
 
 class NewIdentity(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
@@ -98,7 +103,8 @@ def _given(context: Context) -> list[BaseRouteHandler]:
     async def list_identities(
         request: Request[Any, Any, Any], vin: Vin, tenant: TenantName = None
     ) -> Identities:
-        """What the vehicle is called besides its VIN."""
+        """What the vehicle is called besides its VIN. `terminal`: maker and id of the JT/T 808
+        terminal that registered first by a phone number; no other is told the vehicle's code."""
         whose = await access.tenant(request.auth, tenant)
         await context.vins.number(whose.number, vin)
         return Identities(identities=await fleet.identities_of(whose.number, vin))
@@ -128,7 +134,9 @@ def _taken(context: Context) -> list[BaseRouteHandler]:
         value: Annotated[str, PathParameter(description="The name.")],
         tenant: TenantName = None,
     ) -> None:
-        """Connections that are open stay; the next login by this name is refused."""
+        """Connections that are open stay; the next login by this name is refused. The name's
+        terminal is forgotten with it: give the name again once a vehicle got another JT/T 808
+        terminal, and the first that registers is remembered."""
         whose = await access.tenant(request.auth, tenant)
         await context.vins.number(whose.number, vin)
         if "\0" in kind + value:
