@@ -109,7 +109,8 @@ class ForwarderState(msgspec.Struct, kw_only=True, frozen=True):
     """How it is going, a second old at most while a worker runs. Counts are records (rows)."""
 
     status: Annotated[
-        str, msgspec.Meta(description="`new`, `sending`, `waiting`, `retrying`, `failing` or `paused`.")
+        str,
+        msgspec.Meta(description="`new`, `sending`, `waiting`, `retrying`, `failing` or `paused`."),
     ]
     sent: Annotated[int, msgspec.Meta(description="Acknowledged by the peer.")]
     refused: Annotated[int, msgspec.Meta(description="The peer will never take them.")]
