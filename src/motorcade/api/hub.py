@@ -78,7 +78,7 @@ class Hub:
         self._channels: dict[Filter, _Channel] = {}
         self._of_tenant: dict[int, int] = {}
         self._readers: set[asyncio.Task[None]] = set()
-        self._endings: set[asyncio.Task[None]] = set()
+        self._endings: set[asyncio.Task[list[BaseException]]] = set()
         self._run = 0
         self._starting = asyncio.Lock()
         self._ask_again_s = 0.0

@@ -151,7 +151,8 @@ class Gateway:
         for listener in self._listeners:
             listener.stop()
             await listener.conversation.logins.stop()
-        await ended(*self._tasks, *self._hints)
+        for fault in await ended(*self._tasks, *self._hints):
+            _log.error("a task of the gateway had ended by a fault", error=repr(fault))
         await self._shared.quarantine.flush()
         for listener in self._listeners:
             await listener.linked.settled()

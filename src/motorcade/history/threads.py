@@ -9,7 +9,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import pyarrow as pa
 
-__all__ = ["ended", "give_memory_back", "outlasted", "to_the_end"]
+__all__ = ["give_memory_back", "outlasted", "to_its_end", "to_the_end"]
 
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
@@ -21,10 +21,10 @@ async def to_the_end(
     **kwargs: _Arguments.kwargs,
 ) -> _Result:
     """Run ``call`` in a thread. When cancelled, wait for its end first: two must never overlap."""
-    return await ended(asyncio.ensure_future(asyncio.to_thread(call, *args, **kwargs)))
+    return await to_its_end(asyncio.ensure_future(asyncio.to_thread(call, *args, **kwargs)))
 
 
-async def ended(running: asyncio.Future[_Result]) -> _Result:
+async def to_its_end(running: asyncio.Future[_Result]) -> _Result:
     """What ``running``, work in a thread, gives. When cancelled, once or often, wait for its end
     first."""
     try:

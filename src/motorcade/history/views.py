@@ -26,7 +26,7 @@ from motorcade.history.files import Span
 from motorcade.history.rows import join
 from motorcade.history.table import Snapshot, TelemetryTable
 from motorcade.history.tail_request import TailAnswer, TailRequest, unpack_rows
-from motorcade.history.threads import ended
+from motorcade.history.threads import to_its_end
 from motorcade.limits import HISTORY_BEHIND_WAIT_S, HISTORY_RELOADS_MAX
 
 __all__ = ["TailCall", "View", "Views"]
@@ -121,7 +121,7 @@ class Views:
             if held.snapshot is None or held.loaded_s <= fresh_after_s:
                 loaded_s = self._clock.monotonic_s()
                 loop = asyncio.get_running_loop()
-                held.snapshot = await ended(
+                held.snapshot = await to_its_end(
                     loop.run_in_executor(self._executor, held.table.snapshot, self._partitions)
                 )
                 held.loaded_s = loaded_s

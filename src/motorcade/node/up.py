@@ -13,7 +13,6 @@ from motorcade.node.config import Settings
 from motorcade.node.platform import Platform, serve_until_signalled
 from motorcade.node.ports import with_kind
 from motorcade.node.rooms import GatewayConfig
-from motorcade.tasks import ended
 
 __all__ = ["run_up", "say", "where"]
 
@@ -27,7 +26,8 @@ async def run_up(settings: Settings) -> None:
     starting = asyncio.create_task(platform.start())
     await asyncio.wait({starting, waiting}, return_when=asyncio.FIRST_COMPLETED)
     if not starting.done():
-        await ended(starting)
+        starting.cancel()  # once: it stops what it has started, and takes its time
+        await asyncio.gather(starting, return_exceptions=True)
         return
     starting.result()
     try:

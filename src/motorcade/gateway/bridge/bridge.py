@@ -66,7 +66,8 @@ class Bridge:
         if self._task is None:
             return
         await asyncio.wait({self._task}, timeout=timeout_s)
-        await ended(self._task)
+        for fault in await ended(self._task):
+            _log.error("a bridge had ended by a fault", error=repr(fault))
 
     async def _run(self) -> None:
         pause_s = _BACKOFF_S
