@@ -8,11 +8,14 @@ from typing import Any
 import pytest
 
 from apps.commands.world import CATALOGUE, World
+from engines_nats import until
 from motorcade.apps.commands import desk
 from motorcade.apps.commands.asking import ask
 from motorcade.apps.commands.bulk import Bulks, Chosen
+from motorcade.apps.commands.hints import hint_subject, read_hint
+from motorcade.apps.commands.row import Row
 from motorcade.clock import SteerableClock
-from motorcade.errors import CapacityError, Conflict, Invalid
+from motorcade.errors import CapacityError, Conflict, DependencyError, Invalid
 from motorcade.limits import COMMANDS_OPEN_PER_VEHICLE_MAX
 
 pytestmark = pytest.mark.engines
@@ -36,6 +39,40 @@ async def test_a_fault_of_ours_leaves_nobody_waiting(
                 await world.add(car, "lock")
     async with asyncio.timeout(5):
         assert (await world.add(car, "lock")).number == 1
+
+
+async def test_what_was_made_is_answered_and_hinted_whatever_becomes_of_the_repetitions(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def gone(*_: Any) -> Any:
+        raise DependencyError("PostgreSQL is gone")
+
+    car = world.vehicles[1]
+    repeated = world.ask("lock", ttl_s=60, idempotency="k")
+    before = await world.desk.add(world.tenant, car, repeated)
+    hinted: list[Row] = []
+
+    async def heard(_: str, payload: bytes) -> None:
+        hinted.extend(read_hint(payload))
+
+    hints = await world.log.subscribe(hint_subject(before.partition), heard)
+    with monkeypatch.context() as patched:
+        patched.setattr(desk, "_before", gone)
+        made, again = await asyncio.gather(
+            world.add(car, "unlock"),
+            world.desk.add(world.tenant, car, repeated),
+            return_exceptions=True,
+        )
+    assert isinstance(again, DependencyError)
+    assert isinstance(made, Row), "it was committed"
+
+    async def there() -> bool:
+        return [row.id for row in hinted] == [made.id]
+
+    await until(there)
+    await hints.close()
+    assert len((await world.desk.page(world.tenant)).rows) == 2
+    assert (await world.desk.add(world.tenant, car, repeated)).id == before.id
 
 
 async def test_a_batch_does_not_pass_what_a_vehicle_may_have_open(world: World) -> None:

@@ -82,6 +82,32 @@ async def test_a_log_that_is_away_gets_them_later_and_each_once() -> None:
     await asyncio.gather(task, return_exceptions=True)
 
 
+async def test_only_what_the_table_knows_is_forgotten() -> None:
+    got: list[SignalBatch] = []
+
+    class Log:
+        async def append(self, partition: int, batches: Sequence[SignalBatch]) -> int:
+            got.extend(batches)
+            return 1
+
+    told = asyncio.Event()
+    teller = Teller(Log(), CATALOGUE, lambda: NOW, lambda _: told.set())
+    one = row()
+    teller.add([one])
+    sent(one)
+    teller.add([one])
+    teller.forget({one.id: 1})
+    one.told = 1
+    teller.add([one])
+    task = asyncio.create_task(teller.run())
+    async with asyncio.timeout(5):
+        await told.wait()
+    rows = [found for batch in got for found in as_stored(batch.data, CATALOGUE).to_pylist()]
+    assert [found[PATH + "State"] for found in rows] == ["queued", "sent"]
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
 def test_hints_carry_commands() -> None:
     rows = [row() for _ in range(3)]
     (payload,) = pack_hints(rows)

@@ -153,11 +153,14 @@ class Desk:
             began_s = self._clock.monotonic_s()
             try:
                 made = await self._insert(tenant, batch)
+                for new in made:
+                    _give(new, new.row)
+                await hint(self._log, [new.row for new in made])
+                await self._repeat(tenant, [new for new in batch if not new.done.done()])
             except Exception as error:  # whatever it is, those who asked wait for an answer
                 for new in batch:
                     _fail(new, error)
                 continue
-            await hint(self._log, made)
             await asyncio.sleep(max(_GAP_S, self._clock.monotonic_s() - began_s))
         queue.task = None
         self._queues.pop(tenant, None)
@@ -173,7 +176,8 @@ class Desk:
             raise _other_content()
         return found[0]
 
-    async def _insert(self, tenant: int, batch: list[_New]) -> list[Row]:
+    async def _insert(self, tenant: int, batch: list[_New]) -> list[_New]:
+        """Make what is not a repetition, for good: what was made is returned."""
         first = _first_of_each(batch)
         for _ in range(_NUMBER_TRIES):
             try:
@@ -190,16 +194,17 @@ class Desk:
                     await skip_numbers(connection, [new.row.vehicle for new in batch])
         else:
             raise CapacityError("The vehicle has no number left for a command.", 60.0)
-        if left := [new for new in batch if new.row.id not in made]:
-            async with self._store.tenant(tenant) as connection:
-                keys = [(new.row.vehicle, new.idempotency) for new in left]
-                before = await _before(connection, tenant, keys)
-            for new in left:
-                _repeat(new, before)
-        for new in first:
-            if new.row.id in made:
-                _give(new, new.row)
-        return [new.row for new in first if new.row.id in made]
+        return [new for new in first if new.row.id in made]
+
+    async def _repeat(self, tenant: int, left: list[_New]) -> None:
+        """Answer what was not made: with what was made before it, or why there is nothing."""
+        if not left:
+            return
+        async with self._store.tenant(tenant) as connection:
+            keys = [(new.row.vehicle, new.idempotency) for new in left]
+            before = await _before(connection, tenant, keys)
+        for new in left:
+            _answer(new, before)
 
 
 async def insert(
@@ -272,7 +277,7 @@ async def skip_numbers(connection: Connection, vehicles: Sequence[int]) -> None:
     )
 
 
-def _repeat(new: _New, before: Mapping[tuple[int, str], tuple[Row, bytes]]) -> None:
+def _answer(new: _New, before: Mapping[tuple[int, str], tuple[Row, bytes]]) -> None:
     found = before.get((new.row.vehicle, new.idempotency or ""))
     if found is None:
         _fail(new, CapacityError("The vehicle has too many open commands.", 30.0))

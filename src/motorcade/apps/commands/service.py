@@ -246,9 +246,10 @@ class CommandsService:
         if poll:
             self._poll_us = now_us + round(self._config.poll_s * 1e6)
             await self._house(now_us)
-        given, entries = self._gather(poll)
+            now_us = self._clock.now_us()
+        given, entries = self._gather(poll, now_us)
         try:
-            effects = await self._turn.run(self._store, given, self._clock.now_us())
+            effects = await self._turn.run(self._store, given, now_us)
         except BaseException:
             self._put_back(given, entries)
             raise
@@ -261,8 +262,9 @@ class CommandsService:
         self.counts["turns"] += 1
         self.counts["turn_s"] += time.perf_counter() - began
 
-    def _gather(self, poll: bool) -> tuple[Inputs, list[Entry]]:
-        """What has come in, taken out of its places."""
+    def _gather(self, poll: bool, now_us: int) -> tuple[Inputs, list[Entry]]:
+        """What has come in, taken out of its places. What is past its deadline at ``now_us`` ends
+        in this turn."""
         entries = self._inbox.ready(self._unsure())
         held = dict(self._held)
         for partition, sequence in self._inbox.sequences(entries).items():
@@ -270,7 +272,9 @@ class CommandsService:
         # What was told of a command is written once, at its end; or now and then, if that is far.
         told = {name: bits for name, bits in self._told.items() if poll or bits & ENDED}
         answers = [answer for entry in entries for answer in entry.answers]
-        results = self._results_for({answer.vehicle for answer in answers})
+        # Of what ends by its deadline it has to be known whether it was sent.
+        ending = poll or now_us >= self._deadline_us
+        results = self._results_for({answer.vehicle for answer in answers}, now_us, ending)
         given = Inputs(
             held=held,
             results=results,
@@ -289,15 +293,13 @@ class CommandsService:
             del self._told[name]
         return given, entries
 
-    def _results_for(self, answered: set[int]) -> list[Result]:
-        """Take out what gateways said, but for what may soon be written with its answer. What ends
-        by its deadline has to be known to be sent."""
-        now_us = self._clock.now_us()
-        ending = now_us >= self._deadline_us
+    def _results_for(self, answered: set[int], now_us: int, everything: bool) -> list[Result]:
+        """Take out what gateways said; but for ``everything`` not what may soon be written with
+        its answer."""
         taken: list[Result] = []
         left: list[Result] = []
         for one in self._results:
-            now = ending or one.flight.vehicle in answered or _settled(one, now_us)
+            now = everything or one.flight.vehicle in answered or _settled(one, now_us)
             (taken if now else left).append(one)
         self._results = left
         return taken

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Final, NamedTuple, Protocol
 from uuid import UUID
@@ -131,10 +131,12 @@ class Teller:
         if self._waiting:
             self._more.set()
 
-    def forget(self, told: Iterable[UUID]) -> None:
-        """The table knows what was told of these: nothing of them need be remembered."""
-        for name in told:
-            self._known.pop(name, None)
+    def forget(self, told: Mapping[UUID, int]) -> None:
+        """The table knows that these states (by their bits) were told: they need not be remembered.
+        Others of the same command may still be on their way."""
+        for name, bits in told.items():
+            if left := self._known.pop(name, 0) & ~bits:
+                self._known[name] = left
 
     async def run(self) -> None:
         """Work for ever; cancel it to stop."""

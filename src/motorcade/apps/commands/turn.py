@@ -112,14 +112,14 @@ class Turn:
         named, unknown = self._named(given)
         ids = {*(one.flight.id for one in given.results), *given.silent, *named.values()}
         if not unknown and self._plain(given, ids, now_us):
-            self._account(given, effects, named, self._copies(ids, given.told), now_us)
+            self._account(given, effects, named, self._copies(ids), now_us)
             async with scopes.unscoped() as connection:
                 claimed = await self._write(connection, given, effects, given.looks, now_us)
         else:
             async with scopes.platform() as connection:
                 await store.by_index(connection)
                 named |= await _looked_up(connection, unknown)
-                rows = self._copies({*ids, *named.values()}, given.told)
+                rows = self._copies({*ids, *named.values()})
                 if others := {*ids, *named.values()} - rows.keys():
                     rows |= await store.locked(connection, others)
                 self._account(given, effects, named, rows, now_us)
@@ -130,6 +130,9 @@ class Turn:
                 claimed = await self._write(connection, given, effects, looks, now_us)
         for row in await claimed():
             self._start(row, effects, now_us + CLAIM_US)
+        for row in (*effects.fresh, *effects.changed.values()):
+            # Read before it was written what was told.
+            row.told |= given.told.get(row.id, 0)
         return effects
 
     async def recover(self, connection: Connection, now_us: int) -> Effects:
@@ -180,13 +183,12 @@ class Turn:
             and all(self._flights.get(name) is not None for name in ids)
         )
 
-    def _copies(self, ids: Iterable[UUID], told: Mapping[UUID, int]) -> dict[UUID, Row]:
+    def _copies(self, ids: Iterable[UUID]) -> dict[UUID, Row]:
         """Rows of what is out, to be changed."""
         rows: dict[UUID, Row] = {}
         for name in ids:
             if (flight := self._flights.get(name)) is not None:
-                rows[name] = row = copy(flight.row)
-                row.told |= told.get(name, 0)
+                rows[name] = copy(flight.row)
         return rows
 
     def _account(
@@ -303,6 +305,9 @@ class Turn:
                 life.expired(row)
                 self._let_go(row, effects)
                 effects.changed[name] = row
+        if len(due) == _DUE_MAX:
+            effects.deadline_us = now_us  # there may be more: the next turn follows at once
+            return
         found = await store.next_deadline(connection, given.expiring, now_us)
         effects.deadline_us = found or _NEVER_US
 

@@ -66,15 +66,15 @@ RETURNS SETOF commands LANGUAGE plpgsql
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 #variable_conflict use_column
 DECLARE
-    count integer;
+    matched integer;
 BEGIN
     PERFORM set_config('motorcade.platform', 'on', true);
     UPDATE command_positions p SET sequence = greatest(p.sequence, v.sequence)
         FROM jsonb_to_recordset(turn->'held')
             AS v (partition smallint, sequence bigint, fence bigint)
         WHERE p.partition = v.partition AND p.fence = v.fence;
-    GET DIAGNOSTICS count = ROW_COUNT;
-    IF count <> jsonb_array_length(turn->'held') THEN
+    GET DIAGNOSTICS matched = ROW_COUNT;
+    IF matched <> jsonb_array_length(turn->'held') THEN
         RAISE unique_violation USING MESSAGE = 'a partition of commands is held by another process',
             DETAIL = 'another process has taken over partitions of this one';
     END IF;
